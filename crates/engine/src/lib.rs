@@ -1,0 +1,8 @@
+//! Every decision of Tlsward. No socket, no clock, no randomness of its own.
+//!
+//! What rooms tell each other is in [`facts`]; the traits through which all of it meets the world are in
+//! [`ports`]; each room of the square has a module.
+
+pub mod facts;
+pub mod ports;
+pub mod receive;

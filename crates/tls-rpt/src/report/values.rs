@@ -256,7 +256,16 @@ impl<S: Source> Values<S> {
     fn other_count(&mut self, key: &str) -> Result<Option<u64>> {
         let text = match self.lexer.peek_value()? {
             b'"' => self.lexer.string(TooLong::Cut, |text, _| shown(text.trim()))?,
-            b'-' | b'0'..=b'9' => self.lexer.number(shown)?,
+            b'-' | b'0'..=b'9' => {
+                let text = self.lexer.number(shown)?;
+                // A plain count after all, over the edge of the window.
+                if let Ok(count) = text.parse::<u64>()
+                    && count <= MAX_COUNT
+                {
+                    return Ok(Some(count));
+                }
+                text
+            }
             b'n' => return self.unfit(key).map(|()| None),
             _ => return self.drop_value(key, RepairKind::CountDropped).map(|()| None),
         };

@@ -1,0 +1,52 @@
+//! What is done to one kept mail.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, Verdict};
+use tlsward_engine::ports::{Intake, StoreError};
+use tlsward_engine::receive::Rules;
+use tokio::task::spawn_blocking;
+
+use super::Examine;
+
+/// What came of one mail.
+pub(super) struct Done {
+    pub(super) id: i64,
+    pub(super) bytes: usize,
+    pub(super) large: bool,
+    pub(super) outcome: Result<Receipt, StoreError>,
+}
+
+/// Reads a mail to its verdict and settles it; a large one on a thread that may be blocked.
+pub(super) async fn judge<S: Intake>(
+    store: Arc<S>,
+    id: i64,
+    raw: RawInput,
+    large: bool,
+    rules: Arc<Rules>,
+    examine: Examine,
+) -> Done {
+    let bytes = raw.bytes.len();
+    let verdict = if large {
+        spawn_blocking(move || guarded(&raw, &rules, &examine)).await.unwrap_or_else(|_| unreadable())
+    } else {
+        guarded(&raw, &rules, &examine)
+    };
+    let outcome = store.settle(id, verdict).await;
+    Done { id, bytes, large, outcome }
+}
+
+/// The one edge where a panic is caught: a mail that finds a fault in the reader must not keep the others waiting,
+/// nor come back after every start.
+fn guarded(raw: &RawInput, rules: &Rules, examine: &Examine) -> Verdict {
+    catch_unwind(AssertUnwindSafe(|| examine(raw, rules))).unwrap_or_else(|_| unreadable())
+}
+
+fn unreadable() -> Verdict {
+    tracing::error!("the reader failed on a mail; it is set aside as unreadable");
+    Verdict::SetAside {
+        reason: SetAsideReason::Unreadable,
+        detail: "the reader failed on this mail, which is a fault in Tlsward".to_owned(),
+    }
+}

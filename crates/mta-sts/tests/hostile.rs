@@ -54,6 +54,8 @@ fn policy_text() -> impl Strategy<Value = Vec<u8>> {
         b"max_age: 1\n",
         b"mx: a.example.\n",
         b"mx: *.b.example\n",
+        b"mx: *.b.example.\n",
+        b"mx: a-\n",
     ];
     vec(proptest::sample::select(pieces), 0..24).prop_map(|pieces| pieces.concat())
 }

@@ -58,6 +58,22 @@ fn every_deviation_of_a_policy_is_noted_and_usable() {
     }
 }
 
+/// The dot at a pattern's end is all that goes: the star stays a star, and two dots are none.
+///
+/// Proves: E3
+#[test]
+fn dot_after_a_pattern_changes_no_host_that_it_covers() {
+    let body = "version: STSv1\nmode: enforce\nmx: *.B.example.\nmx: c.example.\nmax_age: 1\n";
+    let parsed = policy::parse(body.as_bytes());
+    assert_eq!(parsed.deviations(), [Deviation::DotAfterMx { line: 3 }]);
+    let patterns = parsed.usable().unwrap().mx();
+    assert_eq!(patterns.iter().map(MxPattern::as_wire).collect::<Vec<_>>(), ["*.b.example", "c.example"]);
+    for bad in ["*.", "*..", "*.b.example..", "."] {
+        let body = body.replace("*.B.example.", bad);
+        assert!(policy::parse(body.as_bytes()).usable().is_err(), "{bad}");
+    }
+}
+
 /// White space that the grammar allows is no deviation, and CRLF and LF may mix.
 ///
 /// Proves: D6
@@ -109,6 +125,11 @@ fn malformed_policy_is_unusable_by_name_and_line_of_its_fault() {
         ("mx: a..\n", mx(1, PatternError::Label)),
         ("mx: .a\n", mx(1, PatternError::Label)),
         ("mx: -a\n", mx(1, PatternError::Label)),
+        ("mx: a-\n", mx(1, PatternError::Label)),
+        ("mx: a-.b\n", mx(1, PatternError::Label)),
+        ("x: a\tb\n", Error::FieldValue { line: 1 }),
+        ("x: a\0b\n", Error::FieldValue { line: 1 }),
+        ("x: a\u{b}\n", Error::FieldValue { line: 1 }),
         ("mx: a_b\n", mx(1, PatternError::Label)),
         ("mx: [192.0.2.1]\n", mx(1, PatternError::Label)),
     ] {

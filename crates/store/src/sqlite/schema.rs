@@ -1,0 +1,101 @@
+//! The tables, and how a file of an older program gets them.
+//!
+//! `user_version` counts the steps that a file has been through. A file that went further than this program knows is
+//! refused: writing into it could destroy what a newer one keeps there.
+
+use rusqlite::Connection;
+use tlsward_engine::ports::StoreError;
+
+use super::failure::Failure;
+
+/// Marks a file as ours (`PRAGMA application_id`): "TLSW".
+const APPLICATION: i32 = 0x544c_5357;
+
+/// Each step in order; a released one never changes.
+///
+/// Policies and failure rows of report R have the integer keys from `R << 20`: appended in the order of arrival, found
+/// as one range, and without an index of their own. `prefix` is 64 bits of a report's digest; whoever finds one
+/// compares the rest. `report.state`: 0 whole, 1 rows still coming, 2 to be removed; only 0 is shown.
+const STEPS: &[&str] = &["
+CREATE TABLE books (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    reports INTEGER NOT NULL, domains INTEGER NOT NULL, duplicates INTEGER NOT NULL, dropped INTEGER NOT NULL,
+    set_aside INTEGER NOT NULL, set_aside_bytes INTEGER NOT NULL,
+    pending INTEGER NOT NULL, pending_bytes INTEGER NOT NULL,
+    open_reports INTEGER NOT NULL, open_bytes INTEGER NOT NULL, open_rows INTEGER NOT NULL,
+    last_received_at INTEGER,
+    next_raw INTEGER NOT NULL, next_report INTEGER NOT NULL, oldest_open INTEGER NOT NULL
+) STRICT;
+INSERT INTO books VALUES (1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 1, 1, 0);
+
+CREATE TABLE raw (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL, road INTEGER NOT NULL, received_at INTEGER NOT NULL,
+    peer BLOB, label TEXT NOT NULL, uses INTEGER NOT NULL, complaints TEXT, bytes BLOB NOT NULL
+) STRICT;
+CREATE TABLE pending (id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE set_aside (id INTEGER PRIMARY KEY, reason INTEGER NOT NULL, detail TEXT NOT NULL) STRICT;
+
+CREATE TABLE report (
+    id INTEGER PRIMARY KEY, prefix INTEGER NOT NULL, digest BLOB NOT NULL, state INTEGER NOT NULL,
+    raw INTEGER NOT NULL, share INTEGER NOT NULL, trust INTEGER NOT NULL, received_at INTEGER NOT NULL,
+    day INTEGER NOT NULL, begin INTEGER, end INTEGER,
+    organization_name TEXT, organization INTEGER NOT NULL, report_id TEXT, contact_info TEXT,
+    domain TEXT, domains INTEGER NOT NULL,
+    successful INTEGER NOT NULL, successful_more INTEGER NOT NULL, failed INTEGER NOT NULL, failed_more INTEGER NOT NULL,
+    policy_count INTEGER NOT NULL, failure_count INTEGER NOT NULL, member TEXT NOT NULL, repairs BLOB
+) STRICT;
+CREATE INDEX report_hidden ON report (state) WHERE state <> 0;
+
+CREATE TABLE digest (prefix INTEGER NOT NULL, report INTEGER NOT NULL, PRIMARY KEY (prefix, report))
+    STRICT, WITHOUT ROWID;
+CREATE TABLE digest_slice (slice INTEGER PRIMARY KEY, through INTEGER NOT NULL) STRICT;
+
+CREATE TABLE policy (
+    id INTEGER PRIMARY KEY, domain TEXT, type ANY, strings BLOB, mx BLOB, successful INTEGER, failed INTEGER,
+    detailed INTEGER, mode INTEGER, results BLOB, first_row INTEGER, last_row INTEGER, has_details INTEGER NOT NULL
+) STRICT;
+CREATE TABLE failure (
+    id INTEGER PRIMARY KEY, policy INTEGER NOT NULL, result ANY, sending_ip TEXT, mx TEXT, helo TEXT,
+    receiving_ip TEXT, sessions INTEGER, information TEXT, reason TEXT
+) STRICT;
+
+CREATE TABLE domain (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, last_end INTEGER, mode INTEGER, mode_end INTEGER,
+    counted INTEGER NOT NULL
+) STRICT;
+CREATE INDEX domain_uncounted ON domain (counted) WHERE counted = 0;
+CREATE TABLE session (
+    domain INTEGER NOT NULL, report INTEGER NOT NULL, day INTEGER NOT NULL, organization INTEGER NOT NULL,
+    successful INTEGER NOT NULL, successful_more INTEGER NOT NULL, failed INTEGER NOT NULL, failed_more INTEGER NOT NULL,
+    mode INTEGER, kinds ANY, results BLOB, first_row INTEGER, last_row INTEGER,
+    PRIMARY KEY (domain, report)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE day (day INTEGER PRIMARY KEY, first_report INTEGER NOT NULL, last_report INTEGER NOT NULL) STRICT;
+"];
+
+/// Makes the file one of this program's version.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let version = pragma("user_version").map_err(Failure::from)?;
+    let application = pragma("application_id").map_err(Failure::from)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(Failure::from)?;
+    if application != i64::from(APPLICATION) && (application != 0 || tables != 0 || version != 0) {
+        return Err(StoreError::Damaged("the file is a database of another program".to_owned()));
+    }
+    let done = usize::try_from(version).ok().filter(|done| *done <= STEPS.len()).ok_or_else(|| {
+        let known = STEPS.len();
+        StoreError::Damaged(format!("the file has version {version}, this program knows up to {known}"))
+    })?;
+    if done == STEPS.len() {
+        return Ok(());
+    }
+    let change = connection.transaction().map_err(Failure::from)?;
+    for step in STEPS.iter().skip(done) {
+        change.execute_batch(step).map_err(Failure::from)?;
+    }
+    change.pragma_update(None, "application_id", APPLICATION).map_err(Failure::from)?;
+    change.pragma_update(None, "user_version", STEPS.len() as i64).map_err(Failure::from)?;
+    Ok(change.commit().map_err(Failure::from)?)
+}

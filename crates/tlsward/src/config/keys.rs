@@ -1,0 +1,263 @@
+//! The one table of what may stand in the configuration: the reference is printed from it, and unknown keys are
+//! compared with it. A test holds it against what the reader of the file accepts.
+
+/// A key of the configuration.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// The table that it stands in, `""` for the top of the file.
+    pub(crate) table: &'static str,
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What its value is, for a person.
+    pub(crate) kind: &'static str,
+    /// What holds without it.
+    pub(crate) default: &'static str,
+    /// A value as it is written in TOML.
+    pub(crate) example: &'static str,
+    /// What it is for.
+    pub(crate) text: &'static str,
+}
+
+/// A table of the configuration.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Its name in brackets, `""` for the top of the file.
+    pub(crate) name: &'static str,
+    /// What it is for, and whether its presence starts something.
+    pub(crate) text: &'static str,
+}
+
+/// The tables, in the order of the reference.
+pub(crate) const TABLES: &[Table] = &[
+    Table { name: "", text: "Keys at the top of the file, before the first table." },
+    Table { name: "store", text: "Where everything is kept." },
+    Table {
+        name: "web",
+        text: "The pages, the JSON API, the metrics and the probes. They are served if this table is present.",
+    },
+    Table { name: "receive", text: "What holds for reports on whichever road they come." },
+    Table {
+        name: "receive.https",
+        text: "Reports by POST (RFC 8460 §5.4), at the path `/v1/tlsrpt`. Taken if this table is present.",
+    },
+    Table {
+        name: "receive.smtp",
+        text: "Reports by mail (RFC 8460 §5.3): a listener that takes mail and relays none. Taken if this table is present.",
+    },
+];
+
+/// Tables of the design that this version does not know how to serve: named as such instead of ignored.
+pub(crate) const LATER: &[&str] = &["net", "publish", "check", "enforce", "report", "receive.maildir"];
+
+/// The keys, in the order of the reference.
+pub(crate) const KEYS: &[Key] = &[
+    Key {
+        table: "",
+        name: "data_dir",
+        kind: "path",
+        default: "`./tlsward-data`",
+        example: "\"/var/lib/tlsward\"",
+        text: "The folder for the database, the control socket and the spool. Made with mode 0700 if it is missing.",
+    },
+    Key {
+        table: "store",
+        name: "url",
+        kind: "URL",
+        default: "`sqlite:tlsward.db`",
+        example: "\"sqlite:tlsward.db\"",
+        text: "The database. `sqlite:FILE`; a relative FILE lies in `data_dir`. PostgreSQL is for a later version.",
+    },
+    Key {
+        table: "web",
+        name: "listen",
+        kind: "address and port",
+        default: "`127.0.0.1:8460`",
+        example: "\"127.0.0.1:8460\"",
+        text: "Where the pages are served. A loopback address: there are no accounts yet that would guard any other.",
+    },
+    Key {
+        table: "web",
+        name: "names",
+        kind: "list of host names",
+        default: "none",
+        example: "[\"tls.example.com\"]",
+        text: "Names under which the pages may be asked for, besides `localhost` and the address itself, such as the \
+               name of a reverse proxy. Requests for any other host are refused.",
+    },
+    Key {
+        table: "receive",
+        name: "domains",
+        kind: "list of domains",
+        default: "none: reports for every domain are filed",
+        example: "[\"example.com\", \"example.net\"]",
+        text: "The domains that reports are filed for. Reports for others are set aside.",
+    },
+    Key {
+        table: "receive",
+        name: "set_aside_quota",
+        kind: "size",
+        default: "`64 MiB`",
+        example: "\"64 MiB\"",
+        text: "How much is kept of what could not be filed. When it is full, the oldest goes first, and is counted.",
+    },
+    Key {
+        table: "receive",
+        name: "unauthenticated_quota",
+        kind: "size",
+        default: "`4 GiB`",
+        example: "\"4 GiB\"",
+        text: "How much is kept of reports whose origin nobody vouches for: those by POST, and mail without a valid \
+               DKIM signature. When it is full, the oldest goes first, and is counted.",
+    },
+    Key {
+        table: "receive.https",
+        name: "listen",
+        kind: "address and port",
+        default: "`127.0.0.1:8461`",
+        example: "\"0.0.0.0:443\"",
+        text: "Where reports are taken. Any other than a loopback address needs `certificate` and `key`, or \
+               `trusted_proxies`.",
+    },
+    Key {
+        table: "receive.https",
+        name: "certificate",
+        kind: "path",
+        default: "none: plain HTTP",
+        example: "\"/etc/tlsward/reports.pem\"",
+        text: "The certificate chain in PEM, the server's own first.",
+    },
+    Key {
+        table: "receive.https",
+        name: "key",
+        kind: "path",
+        default: "none",
+        example: "\"/etc/tlsward/reports.key\"",
+        text: "The private key of `certificate`, in PEM.",
+    },
+    Key {
+        table: "receive.https",
+        name: "trusted_proxies",
+        kind: "list of networks",
+        default: "none",
+        example: "[\"192.0.2.1\", \"10.0.0.0/8\"]",
+        text: "Reverse proxies whose `X-Forwarded-For` is believed.",
+    },
+    Key {
+        table: "receive.https",
+        name: "exempt",
+        kind: "list of networks",
+        default: "none, besides loopback",
+        example: "[\"198.51.100.0/24\"]",
+        text: "Sources to which the limit of requests a second does not apply.",
+    },
+    Key {
+        table: "receive.smtp",
+        name: "listen",
+        kind: "address and port",
+        default: "`127.0.0.1:8425`",
+        example: "\"0.0.0.0:25\"",
+        text: "Where report mail is taken.",
+    },
+    Key {
+        table: "receive.smtp",
+        name: "protocol",
+        kind: "`\"smtp\"` or `\"lmtp\"`",
+        default: "`\"smtp\"`",
+        example: "\"lmtp\"",
+        text: "LMTP (RFC 2033) suits a mail server that hands over what it has accepted for the reports' address.",
+    },
+    Key {
+        table: "receive.smtp",
+        name: "hostname",
+        kind: "host name",
+        default: "`localhost`",
+        example: "\"reports.example.com\"",
+        text: "The name in the greeting.",
+    },
+    Key {
+        table: "receive.smtp",
+        name: "certificate",
+        kind: "path",
+        default: "none: no STARTTLS",
+        example: "\"/etc/tlsward/mail.pem\"",
+        text: "The certificate chain for STARTTLS in PEM, the server's own first.",
+    },
+    Key {
+        table: "receive.smtp",
+        name: "key",
+        kind: "path",
+        default: "none",
+        example: "\"/etc/tlsward/mail.key\"",
+        text: "The private key of `certificate`, in PEM.",
+    },
+    Key {
+        table: "receive.smtp",
+        name: "recipients",
+        kind: "list of addresses or domains",
+        default: "none: mail for every recipient is taken as a report",
+        example: "[\"tlsrpt@example.com\", \"reports.example.com\"]",
+        text: "Whom mail is taken for. A domain stands for every address in it. Mail for others is refused.",
+    },
+];
+
+/// A known key as a person would write it down: `receive.https.listen`.
+pub(crate) fn dotted(table: &str, name: &str) -> String {
+    if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
+}
+
+/// What an unknown key was probably meant to be: the known name of the fewest edits, one of another table only if it is
+/// nearer by three.
+pub(crate) fn nearest_key(table: &str, written: &str) -> String {
+    let own = KEYS.iter().filter(|key| key.table == table).map(|key| (0, key.name, key.name.to_owned()));
+    let others =
+        KEYS.iter().filter(|key| key.table != table).map(|key| (3, key.name, dotted(key.table, key.name)));
+    nearest(written, own.chain(others))
+}
+
+/// What an unknown table was probably meant to be. `written` is its full name.
+pub(crate) fn nearest_table(written: &str) -> String {
+    let tables = TABLES.iter().filter(|table| !table.name.is_empty());
+    nearest(written, tables.map(|table| (0, table.name, table.name.to_owned())))
+}
+
+fn nearest(written: &str, candidates: impl Iterator<Item = (usize, &'static str, String)>) -> String {
+    // A stranger's key may be long; beyond any known name its tail tells nothing.
+    let written: String = written.chars().take(64).collect();
+    candidates
+        .min_by_key(|(handicap, name, _)| strsim::damerau_levenshtein(&written, name) + handicap)
+        .map(|(_, _, shown)| shown)
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_key_is_taken_for_its_neighbour_of_the_same_table() {
+        let rows = [
+            ("", "datadir", "data_dir"),
+            ("", "listen", "web.listen"),
+            ("web", "lisen", "listen"),
+            ("web", "host_names", "names"),
+            ("web", "recipients", "receive.smtp.recipients"),
+            ("receive.smtp", "Protocol", "protocol"),
+            ("receive.https", "trusted_proxy", "trusted_proxies"),
+        ];
+        for (table, written, expected) in rows {
+            assert_eq!(nearest_key(table, written), expected, "{table} {written}");
+        }
+        assert_eq!(nearest_table("recieve.htps"), "receive.https");
+        assert_eq!(nearest_table("wbe"), "web");
+    }
+
+    #[test]
+    fn every_key_stands_in_a_known_table_and_no_table_is_both_known_and_later() {
+        for key in KEYS {
+            assert!(TABLES.iter().any(|table| table.name == key.table), "{}", key.name);
+        }
+        for table in TABLES {
+            assert!(!LATER.contains(&table.name), "{}", table.name);
+        }
+    }
+}

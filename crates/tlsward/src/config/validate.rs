@@ -1,0 +1,214 @@
+//! What the values mean together: addresses, files, domains; and what would expose something that must not be.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+
+use super::file::File;
+use super::load::Complaints;
+use super::{
+    DATA_DIR, DATABASE, HTTPS_PORT, Https, KeyPair, LOOPBACK, Network, Receive, SMTP_PORT, Settings, Smtp,
+    WEB_PORT, Web,
+};
+
+/// Judges what was written. What it minds goes to `complaints`; the settings count only if there are none.
+pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints<'_>) -> Settings {
+    let data_dir = folder.join(written.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR)));
+    let database = database(written.store.and_then(|store| store.url), &data_dir, complaints);
+    let web = written.web.map(|table| web(table, complaints));
+    let receive = written.receive.unwrap_or_default();
+    let https = receive.https.map(|table| https(table, folder, complaints));
+    let smtp = receive.smtp.map(|table| smtp(table, folder, complaints));
+    let defaults = Receive::default();
+    let receive = Receive {
+        domains: domains(&receive.domains, complaints),
+        set_aside_quota: receive.set_aside_quota.map_or(defaults.set_aside_quota, |size| size.0),
+        unauthenticated_quota: receive
+            .unauthenticated_quota
+            .map_or(defaults.unauthenticated_quota, |size| size.0),
+    };
+    let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
+    let mut place = |listen: Option<&(SocketAddr, Range<usize>)>, table| {
+        let Some((address, span)) = listen else { return };
+        match taken.iter().find(|(other, _)| other == address && address.port() != 0) {
+            Some((_, other)) => {
+                complaints.add(span.clone(), format!("[{table}] and [{other}] both listen on {address}"));
+            }
+            None => taken.push((*address, table)),
+        }
+    };
+    place(web.as_ref().map(|(_, at)| at), "web");
+    place(https.as_ref().map(|(_, at)| at), "receive.https");
+    place(smtp.as_ref().map(|(_, at)| at), "receive.smtp");
+    Settings {
+        data_dir,
+        database,
+        web: web.map(|(web, _)| web),
+        receive,
+        https: https.map(|(https, _)| https),
+        smtp: smtp.map(|(smtp, _)| smtp),
+    }
+}
+
+fn database(url: Option<Spanned<String>>, data_dir: &Path, complaints: &mut Complaints<'_>) -> PathBuf {
+    let Some(url) = url else { return data_dir.join(DATABASE) };
+    match url.get_ref().split_once(':') {
+        Some(("sqlite", file)) => {
+            let file = file.strip_prefix("//").unwrap_or(file);
+            if file.is_empty() || file.starts_with(':') {
+                complaints.add(url.span(), "a database needs a file, such as 'sqlite:tlsward.db'".to_owned());
+            }
+            data_dir.join(file)
+        }
+        Some(("postgres" | "postgresql", _)) => {
+            complaints.add(url.span(), "PostgreSQL is not in this version; use 'sqlite:FILE'".to_owned());
+            PathBuf::new()
+        }
+        _ => {
+            let text = format!("'{}' is no store; write it like 'sqlite:tlsward.db'", url.get_ref());
+            complaints.add(url.span(), text);
+            PathBuf::new()
+        }
+    }
+}
+
+type At = (SocketAddr, Range<usize>);
+
+fn web(table: super::file::Web, complaints: &mut Complaints<'_>) -> (Web, At) {
+    let at = listen(table.listen, WEB_PORT, complaints);
+    if !at.0.ip().is_loopback() {
+        let text = format!(
+            "the pages have no accounts yet, so they are served on a loopback address only, not on {}; reach \
+             them from elsewhere through an SSH tunnel, or through a proxy on this machine that asks for a \
+             password and whose name is in 'names'",
+            at.0
+        );
+        complaints.add(at.1.clone(), text);
+    }
+    let names = table.names.iter().filter_map(|name| host(name, complaints)).collect();
+    (Web { listen: at.0, names }, at)
+}
+
+fn https(table: Spanned<super::file::Https>, folder: &Path, complaints: &mut Complaints<'_>) -> (Https, At) {
+    let span = table.span();
+    let table = table.into_inner();
+    let at = listen(table.listen, HTTPS_PORT, complaints);
+    let tls = key_pair(table.certificate, table.key, "receive.https", &span, folder, complaints);
+    let trusted_proxies = networks(&table.trusted_proxies, complaints);
+    let exempt = networks(&table.exempt, complaints);
+    if !at.0.ip().is_loopback() && tls.is_none() && table.trusted_proxies.is_empty() {
+        let text = format!(
+            "plain HTTP on {} would carry reports in the clear: set 'certificate' and 'key', or name the proxy \
+             that speaks HTTPS in 'trusted_proxies', or listen on a loopback address",
+            at.0
+        );
+        complaints.add(at.1.clone(), text);
+    }
+    (Https { listen: at.0, tls, trusted_proxies, exempt }, at)
+}
+
+fn smtp(table: Spanned<super::file::Smtp>, folder: &Path, complaints: &mut Complaints<'_>) -> (Smtp, At) {
+    let span = table.span();
+    let table = table.into_inner();
+    let at = listen(table.listen, SMTP_PORT, complaints);
+    let tls = key_pair(table.certificate, table.key, "receive.smtp", &span, folder, complaints);
+    let hostname = table.hostname.and_then(|name| host(&name, complaints));
+    let recipients = table.recipients.iter().filter_map(|to| recipient(to, complaints)).collect();
+    let defaults = Smtp::default();
+    let smtp = Smtp {
+        listen: at.0,
+        protocol: table.protocol.unwrap_or_default(),
+        hostname: hostname.unwrap_or(defaults.hostname),
+        tls,
+        recipients,
+    };
+    (smtp, at)
+}
+
+fn listen(written: Option<Spanned<String>>, port: u16, complaints: &mut Complaints<'_>) -> At {
+    let default = SocketAddr::new(LOOPBACK, port);
+    let Some(written) = written else { return (default, 0..0) };
+    let span = written.span();
+    match written.get_ref().parse() {
+        Ok(address) => (address, span),
+        Err(_) => {
+            let hint = match written.get_ref().parse::<IpAddr>() {
+                Ok(address) => SocketAddr::new(address, port),
+                Err(_) => default,
+            };
+            let text = format!("'{}' is no address with a port; write it like \"{hint}\"", written.get_ref());
+            complaints.add(span.clone(), text);
+            (default, span)
+        }
+    }
+}
+
+fn key_pair(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    table: &str,
+    span: &Range<usize>,
+    folder: &Path,
+    complaints: &mut Complaints<'_>,
+) -> Option<KeyPair> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            Some(KeyPair { certificate: folder.join(certificate), key: folder.join(key) })
+        }
+        (None, None) => None,
+        (Some(_), None) => {
+            complaints.add(span.clone(), format!("[{table}] has a 'certificate' and no 'key'"));
+            None
+        }
+        (None, Some(_)) => {
+            complaints.add(span.clone(), format!("[{table}] has a 'key' and no 'certificate'"));
+            None
+        }
+    }
+}
+
+fn networks(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> Vec<Network> {
+    let mut found = Vec::new();
+    for network in written {
+        match network.get_ref().parse() {
+            Ok(network) => found.push(network),
+            Err(error) => complaints.add(network.span(), format!("{error}")),
+        }
+    }
+    found
+}
+
+fn domains(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> BTreeSet<String> {
+    written.iter().filter_map(|domain| host(domain, complaints)).collect()
+}
+
+/// A host or domain as lower-case A-labels.
+fn host(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<String> {
+    let found = a_labels(written.get_ref());
+    if found.is_none() {
+        complaints.add(written.span(), format!("'{}' is no domain name", written.get_ref()));
+    }
+    found
+}
+
+fn a_labels(text: &str) -> Option<String> {
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    idna::domain_to_ascii_strict(bare).ok().filter(|name| !name.is_empty())
+}
+
+/// `local@domain`, or a domain for all its addresses.
+fn recipient(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<String> {
+    let text = written.get_ref();
+    let found = match text.rsplit_once('@') {
+        Some(("", domain)) => a_labels(domain),
+        Some((local, domain)) => a_labels(domain).map(|domain| format!("{}@{domain}", local.to_lowercase())),
+        None => a_labels(text),
+    };
+    if found.is_none() {
+        complaints.add(written.span(), format!("'{text}' is neither an address nor a domain"));
+    }
+    found
+}

@@ -1,0 +1,142 @@
+//! The control socket, `<data_dir>/control.sock`: how other commands speak with the running server.
+//!
+//! One request a connection. `MAIL <bytes>\n` and that many bytes hand over a mail; the answer is `OK\n` once it is
+//! synced, or `LATER <reason>\n`. Only the server's own user can reach the socket. What can fail: no server, a store that
+//! cannot take it; the caller then leaves the mail in the spool folder.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tlsward_engine::facts::{RawInput, Road};
+use tlsward_engine::ports::{Clock, Intake};
+use tlsward_engine::receive::{Budget, MAX_INPUT_BYTES};
+use tlsward_mail::queue::Inlet;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// A request's first line at most.
+const LINE_BYTES: u64 = 64;
+/// Connections at once.
+const AT_ONCE: usize = 64;
+/// For one whole request.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Before accepting again after it failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What requests are answered from.
+pub(crate) struct Desk<S, C> {
+    pub(crate) store: Arc<S>,
+    pub(crate) clock: C,
+    pub(crate) budget: Budget,
+    pub(crate) inlet: Inlet,
+}
+
+/// Answers until told to stop, then finishes what has begun.
+pub(crate) async fn serve<S: Intake, C: Clock>(
+    listener: UnixListener,
+    desk: Desk<S, C>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let desk = Arc::new(desk);
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut at_work = JoinSet::new();
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            listener.accept().await.map(|(stream, _)| (stream, place))
+        };
+        tokio::select! {
+            biased;
+            () = told_to_stop(&mut shutdown) => break,
+            Some(_) = at_work.join_next() => {}
+            accepted = next => match accepted {
+                Ok((stream, place)) => {
+                    let desk = Arc::clone(&desk);
+                    at_work.spawn(async move {
+                        if let Ok(Err(error)) = timeout(PATIENCE, answer(stream, &desk)).await {
+                            tracing::debug!(%error, "a command went away");
+                        }
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept on the control socket");
+                    // Mostly no descriptor is left: asking again at once would only spin.
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    while at_work.join_next().await.is_some() {}
+}
+
+/// Resolves once it is time to stop, also if whoever would say so is gone.
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+async fn answer<S: Intake, C: Clock>(stream: UnixStream, desk: &Desk<S, C>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    (&mut stream).take(LINE_BYTES).read_line(&mut line).await?;
+    let reply = match line.strip_suffix('\n').and_then(|line| line.strip_prefix("MAIL ")) {
+        Some(length) => match length.parse::<usize>() {
+            Ok(length) if length <= MAX_INPUT_BYTES => take_mail(&mut stream, length, desk).await?,
+            _ => "LATER the mail is too large\n".to_owned(),
+        },
+        None => "LATER unknown request\n".to_owned(),
+    };
+    stream.write_all(reply.as_bytes()).await
+}
+
+async fn take_mail<S: Intake, C: Clock>(
+    stream: &mut BufReader<UnixStream>,
+    length: usize,
+    desk: &Desk<S, C>,
+) -> io::Result<String> {
+    let Some(_share) = desk.budget.take(length) else {
+        return Ok("LATER too much mail in transfer\n".to_owned());
+    };
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await?;
+    let raw = RawInput {
+        road: Road::Pipe,
+        received_at: desk.clock.now(),
+        peer: None,
+        label: String::new(),
+        bytes: Bytes::from(bytes),
+    };
+    let copy = desk.inlet.copy_of(&raw);
+    Ok(match desk.store.keep(raw).await {
+        Ok(id) => {
+            desk.inlet.kept(id, copy);
+            "OK\n".to_owned()
+        }
+        Err(error) => format!("LATER {}\n", error.to_string().replace('\n', " ")),
+    })
+}
+
+/// Hands a mail to the server at `socket`. `Ok` means that it is kept, synced; an error, that it may not be.
+pub(crate) fn hand_over(socket: &Path, mail: &[u8]) -> io::Result<()> {
+    let mut stream = BlockingStream::connect(socket)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("MAIL {}\n", mail.len()).as_bytes())?;
+    // A server that is full says so before it has read everything, and our writing then breaks off.
+    let written = stream.write_all(mail);
+    let mut reply = String::new();
+    stream.take(1024).read_to_string(&mut reply)?;
+    match reply.trim_end() {
+        "OK" => Ok(()),
+        "" => Err(written.err().unwrap_or_else(|| io::Error::other("the server gave no answer"))),
+        other => Err(io::Error::other(other.strip_prefix("LATER ").unwrap_or(other).to_owned())),
+    }
+}

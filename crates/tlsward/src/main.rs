@@ -1,0 +1,20 @@
+//! The binary `tlsward`: commands, configuration, wiring. It alone prints, exits, and reads clock and environment.
+
+mod cli;
+mod commands;
+mod config;
+mod control;
+mod edge;
+mod present;
+mod reading;
+mod server;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match edge::arguments() {
+        Ok(asked) => commands::run(asked),
+        Err(exit) => exit,
+    }
+    .into()
+}

@@ -1,0 +1,100 @@
+//! What the person who started the server is told: where it is, and what to do next.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tlsward_web::report_endpoint::PATH;
+
+use super::shown;
+use crate::config::MailProtocol;
+use crate::edge;
+
+/// Where the server can be reached.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) web: Option<SocketAddr>,
+    /// With TLS or without.
+    pub(super) https: Option<(SocketAddr, bool)>,
+    pub(super) smtp: Option<(SocketAddr, MailProtocol)>,
+    pub(super) database: PathBuf,
+}
+
+impl Places {
+    pub(super) fn post_url(&self) -> Option<String> {
+        self.https.map(|(address, tls)| format!("{}://{address}{PATH}", if tls { "https" } else { "http" }))
+    }
+
+    pub(super) fn mail_address(&self) -> Option<String> {
+        self.smtp.map(|(address, _)| address.to_string())
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("tlsward {} is running.\n\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |what: &str, place: &str| {
+            let _ = writeln!(text, "  {what:<17} {place}");
+        };
+        if let Some(web) = self.web {
+            line("Pages", &format!("http://{web}/"));
+        }
+        if let Some(url) = self.post_url() {
+            line("Reports by POST", &url);
+        }
+        if let Some((address, protocol)) = self.smtp {
+            let protocol = match protocol {
+                MailProtocol::Smtp => "SMTP",
+                MailProtocol::Lmtp => "LMTP",
+            };
+            line("Reports by mail", &format!("{address} ({protocol})"));
+        }
+        line("Database", &shown(&self.database));
+        text.push('\n');
+        match (self.web, self.post_url()) {
+            (Some(web), _) => {
+                let _ = writeln!(
+                    text,
+                    "Next: open http://{web}/start for the record to publish, so that reports come in."
+                );
+            }
+            (None, _) => text.push_str("Next: publish a TLSRPT record, so that reports come in.\n"),
+        }
+        if let Some(url) = self.post_url() {
+            let _ = writeln!(
+                text,
+                "To try it with a report you have:\n  curl -H 'Content-Type: application/tlsrpt+gzip' \
+                 --data-binary @report.json.gz {url}"
+            );
+        }
+        text.push_str("Ctrl-C stops the server.\n");
+        text
+    }
+}
+
+/// Tells it, on standard output.
+pub(super) fn print(places: &Places) {
+    edge::say(&places.text());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_named_once_with_the_port_that_is_bound() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let places = Places {
+            web: Some(at(1)),
+            https: Some((at(2), true)),
+            smtp: Some((at(3), MailProtocol::Lmtp)),
+            database: PathBuf::from("d/tlsward.db"),
+        };
+        let text = places.text();
+        for part in
+            ["http://127.0.0.1:1/\n", "https://127.0.0.1:2/v1/tlsrpt\n", "127.0.0.1:3 (LMTP)", "d/tlsward.db"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let none = Places { web: None, https: None, smtp: None, database: PathBuf::new() };
+        assert!(!none.text().contains("Pages") && !none.text().contains("curl"));
+    }
+}

@@ -1,0 +1,297 @@
+//! The running server: one store, the roads into it, the pages out of it, and what starts, reloads and stops them.
+//!
+//! The only place that names concrete adapters. What can fail: the folder, the store, an address that is taken, a
+//! certificate; each with what to do about it. Once it runs, a part that ends by itself stops the whole, because half a
+//! server that looks whole is worse than none.
+
+mod announce;
+mod bind;
+mod log;
+mod reload;
+mod tls;
+
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use prometheus_client::registry::Registry;
+use tlsward_engine::receive::{Budget, INTAKE_BUDGET_BYTES, Rules};
+use tlsward_mail::QueueLimits;
+use tlsward_mail::listener::{self, Protocol, Recipients};
+use tlsward_mail::pipe::Drain;
+use tlsward_mail::queue::{Inlet, queue};
+use tlsward_store::{Quotas, SqliteStore};
+use tlsward_web::metrics::Metrics;
+use tlsward_web::pages::{self, Pages, Site};
+use tlsward_web::report_endpoint::{self, Endpoint};
+use tlsward_web::source::Sources;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::config::{Https, MailProtocol, Settings, Smtp, Web};
+use crate::control;
+use crate::edge::SystemClock;
+use crate::present::visible::visible;
+use bind::Bound;
+pub(crate) use log::start as start_log;
+use reload::{Reload, Signals};
+use tls::Certificate;
+
+/// How often the spool folder is looked into when nobody says that something is there.
+const SPOOL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Runs until told to stop. `config` is the file that the settings came from.
+pub(crate) fn run(settings: Settings, config: Option<PathBuf>) -> anyhow::Result<()> {
+    bind::raise_descriptor_limit();
+    make_folder(&settings.data_dir)?;
+    let store = open_store(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads of the server")?;
+    let outcome = runtime.block_on(serve(settings, config, Arc::clone(&store)));
+    // What still runs is past its time to drain.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let closed = store.close().context("the database did not close cleanly");
+    outcome.and(closed)
+}
+
+/// Makes the data folder. Reports say who sends mail to whom: that is nobody else's business.
+pub(crate) fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot make the data folder {}", shown(folder)))
+}
+
+fn open_store(settings: &Settings) -> anyhow::Result<Arc<SqliteStore>> {
+    let quotas = Quotas {
+        set_aside_bytes: settings.receive.set_aside_quota,
+        open_bytes: settings.receive.unauthenticated_quota,
+        ..Quotas::default()
+    };
+    let store = SqliteStore::open(&settings.database, quotas)
+        .with_context(|| format!("cannot open the database {}", shown(&settings.database)))?;
+    Ok(Arc::new(store))
+}
+
+/// Everything that the parts share.
+struct Common {
+    store: Arc<SqliteStore>,
+    rules: Arc<Rules>,
+    budget: Budget,
+    metrics: Metrics,
+    inlet: Inlet,
+    shutdown: watch::Receiver<bool>,
+}
+
+/// The parts at work, by name.
+type Parts = JoinSet<&'static str>;
+
+async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteStore>) -> anyhow::Result<()> {
+    let signals = Signals::new()?;
+    // Everything that can fail comes before anything is started.
+    let web = bound(settings.web.as_ref().map(|web| web.listen), "web", "the pages").await?;
+    let https =
+        bound(settings.https.as_ref().map(|https| https.listen), "receive.https", "reports by POST").await?;
+    let smtp =
+        bound(settings.smtp.as_ref().map(|smtp| smtp.listen), "receive.smtp", "reports by mail").await?;
+    let https_certificate = certificate(settings.https.as_ref().and_then(|https| https.tls.as_ref()))?;
+    let smtp_certificate = certificate(settings.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref()))?;
+    let control = bind::control(&settings.control_socket());
+
+    let (stop, shutdown) = watch::channel(false);
+    let mut registry = Registry::default();
+    let rules = Rules { managed: settings.receive.domains.clone() };
+    let (worker, inlet) = queue(Arc::clone(&store), rules.clone(), QueueLimits::default());
+    let common = Common {
+        store: Arc::clone(&store),
+        rules: Arc::new(rules),
+        budget: Budget::new(INTAKE_BUDGET_BYTES),
+        metrics: Metrics::register(&mut registry),
+        inlet,
+        shutdown: shutdown.clone(),
+    };
+    let ready = Arc::new(AtomicBool::new(false));
+    let place = announce::Places {
+        web: web.as_ref().map(|bound| bound.address),
+        https: https.as_ref().map(|bound| (bound.address, https_certificate.is_some())),
+        smtp: smtp.as_ref().zip(settings.smtp.as_ref()).map(|(bound, smtp)| (bound.address, smtp.protocol)),
+        database: settings.database.clone(),
+    };
+
+    let mut parts = Parts::new();
+    parts.spawn(named("queue", worker.run(shutdown)));
+    start_spool(&mut parts, &common, &settings, control);
+    if let (Some(bound), Some(smtp)) = (smtp, &settings.smtp) {
+        start_smtp(&mut parts, &common, bound.socket, smtp, smtp_certificate.as_ref())?;
+    }
+    if let (Some(bound), Some(https)) = (https, &settings.https) {
+        start_https(&mut parts, &common, bound.socket, https, https_certificate.as_ref())?;
+    }
+    if let (Some(bound), Some(web)) = (web, &settings.web) {
+        start_web(&mut parts, &common, bound, web, &place, registry, Arc::clone(&ready));
+    }
+    ready.store(true, Ordering::Release);
+    announce::print(&place);
+
+    let reload = Reload { config, settings, https: https_certificate, smtp: smtp_certificate };
+    let outcome = reload::watch(signals, &reload, &mut parts).await;
+    // Nobody listens only if every part has ended.
+    let _ = stop.send(true);
+    drop(common);
+    drain(parts).await;
+    let _ = std::fs::remove_file(reload.settings.control_socket());
+    outcome
+}
+
+/// A part that says its name when it ends.
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static str {
+    part.await;
+    name
+}
+
+async fn bound(
+    listen: Option<std::net::SocketAddr>,
+    table: &str,
+    what: &str,
+) -> anyhow::Result<Option<Bound>> {
+    match listen {
+        Some(listen) => bind::tcp(listen, table, what).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn certificate(files: Option<&crate::config::KeyPair>) -> anyhow::Result<Option<Arc<Certificate>>> {
+    files.map(|files| Certificate::load(files).map(Arc::new)).transpose()
+}
+
+fn start_spool(parts: &mut Parts, common: &Common, settings: &Settings, control: Option<UnixListener>) {
+    let wake = Arc::new(Notify::new());
+    let drain = Drain::new(
+        settings.spool(),
+        Arc::clone(&common.store),
+        Arc::new(SystemClock),
+        common.budget.clone(),
+        common.inlet.clone(),
+    );
+    parts.spawn(named("spool", drain.run(wake, SPOOL_INTERVAL, common.shutdown.clone())));
+    if let Some(listener) = control {
+        let desk = control::Desk {
+            store: Arc::clone(&common.store),
+            clock: SystemClock,
+            budget: common.budget.clone(),
+            inlet: common.inlet.clone(),
+        };
+        parts.spawn(named("control", control::serve(listener, desk, common.shutdown.clone())));
+    }
+}
+
+fn start_smtp(
+    parts: &mut Parts,
+    common: &Common,
+    socket: TcpListener,
+    smtp: &Smtp,
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<()> {
+    let recipients = match smtp.recipients.as_slice() {
+        [] => None,
+        listed => Some(Recipients::new(listed)?),
+    };
+    let options = listener::Options {
+        protocol: match smtp.protocol {
+            MailProtocol::Smtp => Protocol::Smtp,
+            MailProtocol::Lmtp => Protocol::Lmtp,
+        },
+        hostname: smtp.hostname.clone(),
+        accept_recipients: recipients,
+        tls: certificate.map(Certificate::for_mail).transpose()?,
+        limits: tlsward_mail::Limits::default(),
+    };
+    let listener = listener::Listener::new(
+        socket,
+        options,
+        Arc::clone(&common.store),
+        Arc::new(SystemClock),
+        common.budget.clone(),
+        common.inlet.clone(),
+    );
+    parts.spawn(named("mail listener", listener.run(common.shutdown.clone())));
+    Ok(())
+}
+
+fn start_https(
+    parts: &mut Parts,
+    common: &Common,
+    socket: TcpListener,
+    https: &Https,
+    certificate: Option<&Arc<Certificate>>,
+) -> anyhow::Result<()> {
+    let endpoint = Endpoint {
+        intake: Arc::clone(&common.store),
+        clock: SystemClock,
+        rules: Arc::clone(&common.rules),
+        budget: common.budget.clone(),
+        sources: Sources { trusted_proxies: https.trusted_proxies.clone(), exempt: https.exempt.clone() },
+        metrics: common.metrics.clone(),
+        tls: certificate.map(Certificate::for_web).transpose()?,
+    };
+    let limits = report_endpoint::Limits::default();
+    let serving = report_endpoint::serve(socket, endpoint, limits, common.shutdown.clone());
+    parts.spawn(named("report listener", serving));
+    Ok(())
+}
+
+fn start_web(
+    parts: &mut Parts,
+    common: &Common,
+    bound: Bound,
+    web: &Web,
+    place: &announce::Places,
+    registry: Registry,
+    ready: Arc<AtomicBool>,
+) {
+    let pages = Pages {
+        evidence: Arc::clone(&common.store),
+        clock: SystemClock,
+        site: Site {
+            listen: bound.address,
+            names: web.names.clone(),
+            post_url: place.post_url(),
+            mail_address: place.mail_address(),
+        },
+        registry: Arc::new(registry),
+        metrics: common.metrics.clone(),
+        ready,
+        limits: pages::Limits::default(),
+    };
+    let serving = pages::serve(bound.socket, pages, Sources::default(), None, common.shutdown.clone());
+    parts.spawn(named("pages", serving));
+}
+
+/// Waits for the parts to finish what is under way. Each has its own time to do so.
+async fn drain(mut parts: Parts) {
+    while let Some(ended) = parts.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            tracing::error!(%error, "a part of the server broke while it stopped");
+        }
+    }
+}
+
+/// A path for a person.
+fn shown(path: &Path) -> String {
+    visible(&path.to_string_lossy()).into_owned()
+}
+
+/// Only its owner may reach what is at this path.
+fn only_for_owner(path: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))
+}

@@ -161,7 +161,7 @@ fn what_is_not_json_is_refused_with_line_and_column() {
     }
 }
 
-fn is_limit<T>(outcome: Result<T, ReadError>) -> bool {
+fn is_limit<T>(outcome: &Result<T, ReadError>) -> bool {
     matches!(outcome, Err(ReadError::Limit { .. }))
 }
 
@@ -172,19 +172,19 @@ fn each_limit_holds_at_the_limit_and_refuses_just_past_it() {
         |depth: usize| format!("{{\"policies\":[],\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     // The report's own object is the first of 64 levels.
     assert!(read_slice(nested(63).as_bytes(), &Limits::default()).is_ok());
-    assert!(is_limit(read_slice(nested(65).as_bytes(), &Limits::default())));
+    assert!(is_limit(&read_slice(nested(65).as_bytes(), &Limits::default())));
     let named = |length: usize| format!("{{\"policies\":[],\"report-id\":\"{}\"}}", "x".repeat(length));
     assert!(read_slice(named(65_536).as_bytes(), &Limits::default()).is_ok());
-    assert!(is_limit(read_slice(named(65_537).as_bytes(), &Limits::default())));
+    assert!(is_limit(&read_slice(named(65_537).as_bytes(), &Limits::default())));
     let few = Limits { policies: 3, failures: 2, ..Limits::default() };
     let with = |policies: usize, rows: usize| {
         let row = format!("{{\"failure-details\":[{}]}}", vec!["{}"; rows].join(","));
         format!("{{\"policies\":[{}]}}", vec![row; policies].join(","))
     };
     assert!(read_slice(with(3, 0).as_bytes(), &few).is_ok());
-    assert!(is_limit(read_slice(with(4, 0).as_bytes(), &few)));
+    assert!(is_limit(&read_slice(with(4, 0).as_bytes(), &few)));
     assert!(read_slice(with(1, 2).as_bytes(), &few).is_ok());
-    assert!(is_limit(read_slice(with(1, 3).as_bytes(), &few)));
+    assert!(is_limit(&read_slice(with(1, 3).as_bytes(), &few)));
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_large_report_is_written_from_two_passes_as_it_would_be_from_one() {
 fn a_large_report_that_repeats_its_policies_is_refused_because_no_second_pass_could_tell_them_apart() {
     let policies = format!("[{}]", vec!["{\"policy\":{\"policy-type\":\"sts\"}}"; 100].join(","));
     let json = format!("{{\"policies\":{policies},\"policies\":{policies}}}");
-    assert!(is_limit(collect_slice(json.as_bytes(), &Limits::default(), 2000)));
+    assert!(is_limit(&collect_slice(json.as_bytes(), &Limits::default(), 2000)));
     assert!(matches!(collect_slice(json.as_bytes(), &Limits::default(), 1 << 20), Ok(Collected::Held(_))));
 }
 

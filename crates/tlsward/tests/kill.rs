@@ -36,9 +36,9 @@ fn what_was_acknowledged_survives_fifty_kills_once() {
                 scope.spawn(move || {
                     let name = format!("{round}-{sender}");
                     if sender % 2 == 0 {
-                        posts(post_to, &name, kept, &told)
+                        posts(post_to, &name, kept, &told);
                     } else {
-                        mails(mail_to, &name, kept, &told)
+                        mails(mail_to, &name, kept, &told);
                     }
                 });
             }

@@ -1,6 +1,5 @@
 //! `tlsward read`, from the outside: what is printed, what is complained about, how it ends.
 
-#[expect(dead_code, reason = "each test program uses its own part")]
 mod program;
 
 use std::fs;

@@ -449,5 +449,5 @@ fn failure_bytes(row: &FailureDetails) -> usize {
         &row.additional_information,
         &row.failure_reason_code,
     ];
-    512 + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+    512 + texts.into_iter().flatten().map(tls_rpt::Text::len).sum::<usize>()
 }

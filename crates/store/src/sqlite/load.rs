@@ -7,7 +7,7 @@
 //! the process ends before, nobody was told: what is there is removed at the next start, and mail is still kept.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -170,7 +170,7 @@ fn load(mut end: Ending, path: &Path, parts: Vec<(i64, Box<dyn RowSource>)>) {
         source.read(&mut |piece| rows.take(piece));
         drop(source);
         let head = match rows.finish() {
-            true => count_sessions(&end.queue, path.to_path_buf(), report),
+            true => count_sessions(&end.queue, path, report),
             false => Ok(None),
         };
         match head {
@@ -285,12 +285,12 @@ impl RowWriter {
 
 fn text_bytes(row: &FailureDetails) -> usize {
     let texts = [&row.receiving_mx_helo, &row.additional_information, &row.failure_reason_code];
-    texts.into_iter().flatten().map(|text| text.len()).sum()
+    texts.into_iter().flatten().map(Text::len).sum()
 }
 
 /// Counts the sessions of each domain of a report whose rows are in.
-fn count_sessions(queue: &Arc<Queue>, path: PathBuf, report: i64) -> Result<Option<HeldHead>, Failure> {
-    let connection = open_for_reading(&path)?;
+fn count_sessions(queue: &Arc<Queue>, path: &Path, report: i64) -> Result<Option<HeldHead>, Failure> {
+    let connection = open_for_reading(path)?;
     let (first, end) = (first_row(report), first_row(report + 1));
     let domain = first_domain(&connection, first, end)?;
     // SQLite sorts, beyond its cache in a temporary file; a domain's rows then come one after another.

@@ -71,7 +71,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     /// Held as long as the store is open.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl SqliteStore {
@@ -111,7 +111,7 @@ impl SqliteStore {
         let gone = StoreError::Unavailable("the writing thread ended at once".to_owned());
         starts.recv().unwrap_or(Err(gone))?;
         let readers = Readers::start(path).inspect_err(|_| queue.close())?;
-        Ok(Self { queue, readers, writer: Mutex::new(Some(writer)), _lock: lock })
+        Ok(Self { queue, readers, writer: Mutex::new(Some(writer)), lock: Mutex::new(Some(lock)) })
     }
 
     /// Takes nothing more, finishes what it has taken, moves the log into the file and closes it. Blocks meanwhile.
@@ -121,7 +121,9 @@ impl SqliteStore {
         self.readers.stop();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         let panicked = || Err(StoreError::Unavailable("the writing thread panicked".to_owned()));
-        writer.map_or(Ok(()), |writer| writer.join().unwrap_or_else(|_| panicked()))
+        let ended = writer.map_or(Ok(()), |writer| writer.join().unwrap_or_else(|_| panicked()));
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        ended
     }
 
     fn submit<T: Send>(

@@ -48,7 +48,8 @@ impl Server {
                 mail = place(&line);
             }
         }
-        Self { child, web: web.unwrap(), post: post.unwrap(), mail: mail.unwrap() }
+        let place = |found: Option<String>| found.expect("all three were told");
+        Self { child, web: place(web), post: place(post), mail: place(mail) }
     }
 
     pub fn kill(&mut self) {

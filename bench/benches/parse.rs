@@ -1,10 +1,13 @@
 //! Reading reports: JSON in memory and whole mails, mail-auth's and serde_json's plain parse in the same run.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bench::{Contender, print, race, reports};
+use containers::Walker;
 use mail_auth::report::tlsrpt::TlsReport;
 use tls_rpt::report::{Limits, read_slice};
+use tlsward_engine::receive::{Found, read_input};
 
 fn main() {
     for (title, failures) in
@@ -13,6 +16,40 @@ fn main() {
         let jsons: Vec<String> = (0..16).map(|number| reports::report(number, failures)).collect();
         json(title, &jsons);
     }
+    mails(&(0..16).map(|number| reports::mail(&reports::report(number, 3))).collect::<Vec<_>>());
+}
+
+fn mails(mails: &[Vec<u8>]) {
+    let limits = Limits::default();
+    let mut walker = Walker::new(containers::Limits::default());
+    let (mut ours, mut theirs) = (0, 0);
+    let mut contenders = [
+        Contender {
+            name: "containers and tls-rpt",
+            work: Box::new(|| {
+                ours = (ours + 1) % mails.len();
+                let mut found = 0;
+                read_input(&mut walker, "mail", &mails[ours], &limits, &mut |item| {
+                    found += usize::from(matches!(item, Found::Report { .. }));
+                    ControlFlow::Continue(())
+                });
+                assert_eq!(found, 1, "the report of the mail is read");
+                found
+            }),
+        },
+        Contender {
+            name: "mail-auth 0.13.3",
+            work: Box::new(|| {
+                theirs = (theirs + 1) % mails.len();
+                TlsReport::parse_rfc5322(&mails[theirs], 25 << 20).map_or(0, |found| found.policies.len())
+            }),
+        },
+    ];
+    print(
+        "whole mails, gzip, 3 failure rows",
+        Some(mails[0].len()),
+        &race(&mut contenders, 9, Duration::from_millis(200)),
+    );
 }
 
 fn json(title: &str, jsons: &[String]) {

@@ -406,3 +406,28 @@ fn a_closed_store_refuses_and_finishes_what_it_took() {
     assert!(matches!(wait(store.totals()), Err(StoreError::Unavailable(_))));
     store.close().expect("closes twice");
 }
+
+#[test]
+fn two_copies_of_a_large_report_in_one_transaction_are_one_report() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.db");
+    let store = open(&path);
+    // While another holds the lock the writer waits with its first transaction, and the rest comes together.
+    let other = rusqlite::Connection::open(&path).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("locked");
+    let first = store.keep(raw("mail"));
+    let gates = [gated(1), gated(1), gated(1)];
+    let large: Vec<_> = gates
+        .into_iter()
+        .map(|gate| {
+            gate.go_on.send(true).expect("room");
+            store.accept(raw("large"), filed(vec![gate.report]))
+        })
+        .collect();
+    other.execute_batch("COMMIT").expect("unlocked");
+    wait(first).expect("kept");
+    let receipts: Vec<_> = large.into_iter().map(|future| wait(future).expect("taken")).collect();
+    let ids = stored(receipts[0].clone());
+    assert_eq!(receipts[1..], [Receipt::Duplicate { ids: ids.clone() }, Receipt::Duplicate { ids }]);
+    assert_eq!(wait(store.totals()).expect("totals").reports, 1);
+}

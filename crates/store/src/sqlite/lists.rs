@@ -12,7 +12,7 @@ use tlsward_engine::ports::{FailureLine, Page, RawOf, ReportDetail, ReportLine, 
 use super::columns::{self, bytes, natural, policy_type, result_type, text};
 use super::failure::Failure;
 use super::readers::View;
-use super::shelve::{ROW_BITS, first_row};
+use super::rows::{ROW_BITS, first_row};
 use crate::cursor::{self, List, Place, Start};
 use crate::pack;
 use crate::session::domain_name;
@@ -21,15 +21,15 @@ use crate::{MAX_PAGE, MAX_PAGE_BYTES, MAX_PENDING_BYTES};
 const REPORT: &str = "id, organization_name, report_id, domain, domains, begin, end, successful, successful_more, \
     failed, failed_more, trust, received_at";
 
-/// Collects a page.
-struct Paper<T> {
+/// A page in the making.
+struct Sheet<T> {
     items: Vec<T>,
     limit: usize,
     bytes: usize,
     last: Option<Place>,
 }
 
-impl<T> Paper<T> {
+impl<T> Sheet<T> {
     fn new(limit: usize) -> Self {
         Self { items: Vec::new(), limit: limit.clamp(1, MAX_PAGE), bytes: 0, last: None }
     }
@@ -89,7 +89,7 @@ impl View<'_> {
         };
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params![below, domain])?;
-        let mut page = Paper::new(query.limit);
+        let mut page = Sheet::new(query.limit);
         while let Some(row) = rows.next()? {
             let line = report_line(row)?;
             if self.hidden.contains(&line.id) {
@@ -180,7 +180,7 @@ impl View<'_> {
 
     pub(crate) fn failures(&self, query: &ReportQuery) -> Result<Page<FailureLine>, Failure> {
         let start = cursor::read(List::Failures, query.cursor.as_deref());
-        let mut page = Paper::new(query.limit);
+        let mut page = Sheet::new(query.limit);
         let domain = match &query.domain {
             None => None,
             Some(name) => match self.domain_id(name)? {
@@ -243,7 +243,7 @@ impl View<'_> {
         first: i64,
         last: i64,
         domain: Option<&str>,
-        page: &mut Paper<FailureLine>,
+        page: &mut Sheet<FailureLine>,
     ) -> Result<bool, Failure> {
         let mut head = self
             .connection
@@ -297,7 +297,7 @@ impl View<'_> {
              JOIN raw ON raw.id = set_aside.id WHERE set_aside.id < ?1 ORDER BY set_aside.id DESC",
         )?;
         let mut rows = some.query([below])?;
-        let mut page = Paper::new(limit);
+        let mut page = Sheet::new(limit);
         while let Some(row) = rows.next()? {
             if page.is_full() {
                 return Ok(page.page(List::SetAside, true));

@@ -22,7 +22,7 @@ use super::failure::Failure;
 use super::packed::PackedPolicy;
 use super::queue::{Input, Job, Queue, RowBatch, SessionBatch, Submission};
 use super::readers::open_for_reading;
-use super::shelve::first_row;
+use super::rows::first_row;
 use super::writer::{Outcome, Writer, tell};
 use crate::filing::{Filing, HeldHead, MAX_ROWS, PaperRows};
 use crate::pack;
@@ -53,8 +53,7 @@ impl Writer<'_> {
     }
 
     pub(crate) fn load_of(&self, report: i64) -> Option<u64> {
-        let is_of = |load: &Load| load.reports.iter().any(|(_, id)| *id == report);
-        self.loads.iter().find(|(_, load)| is_of(load)).map(|(number, _)| *number)
+        load_of(&self.loads, report)
     }
 
     /// The submission's reports have their places, on disk: reads their rows on a thread of its own.
@@ -84,14 +83,15 @@ impl Writer<'_> {
         }
     }
 
-    pub(crate) fn wait_for(&mut self, load: u64, submission: Submission) {
-        match self.loads.get_mut(&load) {
+    /// Has a submission judged again when the load of `report` has ended.
+    pub(crate) fn wait_for(&mut self, report: i64, submission: Submission) {
+        match self.load_of(report).and_then(|number| self.loads.get_mut(&number)) {
             Some(load) if load.waiting.len() < MAX_WAITING => load.waiting.push(submission),
             Some(_) => {
                 let why = "copies of a report that is being read came too often".to_owned();
                 tell(submission, Err(StoreError::Unavailable(why)));
             }
-            // It ended in this very group of commits.
+            // It has ended meanwhile.
             None => self.setup.queue.push_front(vec![Job::File(submission)]),
         }
     }
@@ -145,6 +145,12 @@ impl Writer<'_> {
         self.setup.queue.push_front(load.waiting.into_iter().map(Job::File).collect());
         tell(load.submission, result);
     }
+}
+
+/// The load that brings this report in.
+pub(crate) fn load_of(loads: &BTreeMap<u64, Load>, report: i64) -> Option<u64> {
+    let is_of = |load: &Load| load.reports.iter().any(|(_, id)| *id == report);
+    loads.iter().find(|(_, load)| is_of(load)).map(|(number, _)| *number)
 }
 
 /// Ends a load in any case: finished if it was read, abandoned if its thread stops for whatever reason.

@@ -15,6 +15,7 @@ mod packed;
 mod pages;
 mod queue;
 mod readers;
+mod rows;
 mod schema;
 mod shelve;
 mod statements;

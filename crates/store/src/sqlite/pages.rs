@@ -13,7 +13,7 @@ use super::columns::{bytes, policy_type, text};
 use super::failure::Failure;
 use super::lists::{FAILURE, bounds, failure};
 use super::readers::View;
-use super::shelve::first_row;
+use super::rows::first_row;
 use crate::MAX_PAGE;
 use crate::overview::{Glance, Newest, Overview, Seen, clamp};
 use crate::pack;
@@ -63,14 +63,11 @@ impl View<'_> {
         let range = clamp(range);
         let ids = self.ids(range)?;
         let after = after.map(domain_name);
-        let mut by_name = self.connection.prepare_cached(&format!(
-            "SELECT {DOMAIN} FROM domain WHERE ?1 IS NULL OR name > ?1 ORDER BY name"
-        ))?;
-        let mut from_start = self
+        let mut by_name = self
             .connection
             .prepare_cached(&format!("SELECT {DOMAIN} FROM domain WHERE name > ?1 ORDER BY name"))?;
         // An empty name is never filed, so everything is above it.
-        let mut rows = if after.is_some() { from_start.query([after])? } else { by_name.query([after])? };
+        let mut rows = by_name.query([after.unwrap_or_default()])?;
         let mut lines = Vec::new();
         while lines.len() < limit.clamp(1, MAX_PAGE)
             && let Some(row) = rows.next()?

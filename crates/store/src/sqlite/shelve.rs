@@ -1,32 +1,17 @@
 //! How one submission becomes rows.
 
-use bytes::Bytes;
-use rusqlite::{MAIN_DB, OptionalExtension, params};
-use tls_rpt::report::FailureDetails;
+use rusqlite::{OptionalExtension, params};
 use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, Trust, UnixTime};
 use tlsward_engine::ports::StoreError;
 
-use super::columns::{
-    PolicyColumn, ResultColumn, integer, natural, reason, reason_code, road_code, trust, trust_code,
-};
+use super::columns::{integer, natural, reason, reason_code, trust, trust_code};
 use super::failure::Failure;
-use super::packed::PackedPolicy;
+use super::load::load_of;
 use super::queue::{Input, Submission};
+use super::rows::{first_row, repairs};
 use super::writer::{Outcome, Writer};
-use crate::filing::{Filing, HeldHead, MAX_ROWS, Paper, PaperRows, prefix};
-use crate::pack;
+use crate::filing::{Filing, HeldHead, Paper, PaperRows, prefix};
 use crate::quotas::is_open;
-use crate::session::{Details, Mode, day_of};
-
-/// Bits of a row's key that count the rows of one report.
-pub(crate) const ROW_BITS: u32 = MAX_ROWS.trailing_zeros();
-/// Raw input beyond this is written in pieces: SQLite would hold it twice more.
-const WHOLE_BYTES: usize = 256 * 1024;
-
-/// The key of the first row of a report.
-pub(crate) fn first_row(report: i64) -> i64 {
-    report << ROW_BITS
-}
 
 /// The raw input of a submission.
 struct Source {
@@ -67,8 +52,8 @@ impl Writer<'_> {
         match filing {
             Filing::SetAside { reason, detail } => self.set_aside(input, &source, *reason, detail),
             Filing::Reports { papers, complaints } => {
-                if let Some(load) = self.awaited_load(papers)? {
-                    return Ok(Outcome::Waits(load));
+                if let Some(report) = self.awaited(papers)? {
+                    return Ok(Outcome::Waits(report));
                 }
                 if papers.iter().any(|paper| matches!(paper.rows, PaperRows::Streamed(_)))
                     && let Some(outcome) = self.open_load(input, &source, papers)?
@@ -219,12 +204,18 @@ impl Writer<'_> {
             let Some(row) = rows.next()? else { continue };
             let state: i64 = row.get(2)?;
             // Forged reports can share a prefix; only the whole digest makes a duplicate.
-            if state == 2 || row.get_ref(1)?.as_blob().ok() != Some(digest.as_slice()) {
+            if row.get_ref(1)?.as_blob().ok() != Some(digest.as_slice()) {
+                continue;
+            }
+            // One that nobody brings in any more is as good as gone.
+            let is_coming =
+                state == 1 && (self.opening.contains(&report) || load_of(&self.loads, report).is_some());
+            if state != 0 && !is_coming {
                 continue;
             }
             return Ok(Some(Existing {
                 id: row.get(0)?,
-                is_loading: state == 1,
+                is_loading: is_coming,
                 raw: row.get(3)?,
                 share: natural(row.get(4)?)?,
                 trust: trust(row.get(5)?)?,
@@ -234,20 +225,15 @@ impl Writer<'_> {
         Ok(None)
     }
 
-    /// The load that brings one of these reports in at this moment, unless it is the one that files them.
-    fn awaited_load(&mut self, papers: &[Paper]) -> Result<Option<u64>, Failure> {
-        if self.loads.is_empty() {
+    /// One of these reports that another submission brings in at this moment. Whether it is a duplicate shows when
+    /// that one is whole.
+    fn awaited(&mut self, papers: &[Paper]) -> Result<Option<i64>, Failure> {
+        if self.loads.is_empty() && self.opening.is_empty() {
             return Ok(None);
         }
         for paper in papers.iter().filter(|paper| !matches!(paper.rows, PaperRows::Loaded { .. })) {
-            let Some(existing) = self.find(&paper.digest)?.filter(|existing| existing.is_loading) else {
-                continue;
-            };
-            let own = papers
-                .iter()
-                .any(|paper| matches!(paper.rows, PaperRows::Loaded { report, .. } if report == existing.id));
-            if !own {
-                return Ok(self.load_of(existing.id));
+            if let Some(existing) = self.find(&paper.digest)?.filter(|existing| existing.is_loading) {
+                return Ok(Some(existing.id));
             }
         }
         Ok(None)
@@ -296,6 +282,7 @@ impl Writer<'_> {
             let Some(paper) = papers.get(index) else { continue };
             let id = self.books.report_id();
             self.insert_report(id, 1, paper, &HeldHead::default(), raw, share, source.received_at)?;
+            self.opening.push(id);
             reports.push((index, id));
         }
         Ok(Some(Outcome::Loading { raw, reports }))
@@ -384,156 +371,6 @@ impl Writer<'_> {
         self.sql.raw_remove_unused.execute([raw])?;
         Ok(())
     }
-
-    fn insert_raw(
-        &mut self,
-        id: i64,
-        raw: &RawInput,
-        digest: &[u8; 32],
-        uses: i64,
-        complaints: Option<&str>,
-    ) -> Result<(), Failure> {
-        let peer = raw.peer.map(|peer| match peer {
-            std::net::IpAddr::V4(peer) => peer.octets().to_vec(),
-            std::net::IpAddr::V6(peer) => peer.octets().to_vec(),
-        });
-        let (road, at) = (road_code(raw.road), raw.received_at);
-        let head = params![id, digest.as_slice(), road, at, peer, raw.label, uses, complaints];
-        if raw.bytes.len() <= WHOLE_BYTES {
-            for (index, value) in head.iter().enumerate() {
-                self.sql.raw_insert.raw_bind_parameter(index + 1, value)?;
-            }
-            self.sql.raw_insert.raw_bind_parameter(9, raw.bytes.as_ref())?;
-            self.sql.raw_insert.raw_execute()?;
-            return Ok(());
-        }
-        for (index, value) in head.iter().enumerate() {
-            self.sql.raw_insert.raw_bind_parameter(index + 1, value)?;
-        }
-        let length = rusqlite::blob::ZeroBlob(raw.bytes.len() as u64);
-        self.sql.raw_insert.raw_bind_parameter(9, length)?;
-        self.sql.raw_insert.raw_execute()?;
-        self.write_bytes(id, &raw.bytes)
-    }
-
-    fn write_bytes(&mut self, id: i64, bytes: &Bytes) -> Result<(), Failure> {
-        let mut blob = self.connection.blob_open(MAIN_DB, "raw", "bytes", id, false)?;
-        let mut at = 0;
-        for piece in bytes.chunks(WHOLE_BYTES) {
-            blob.write_all_at(piece, at)?;
-            at += piece.len();
-        }
-        Ok(blob.close()?)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a row has so many columns")]
-    fn insert_report(
-        &mut self,
-        id: i64,
-        state: i64,
-        paper: &Paper,
-        head: &HeldHead,
-        raw: i64,
-        share: u64,
-        received_at: UnixTime,
-    ) -> Result<i64, Failure> {
-        let day = day_of(paper.begin, received_at);
-        let (first, last) = self.days.entry(day).or_insert((id, id));
-        (*first, *last) = ((*first).min(id), (*last).max(id));
-        let repairs = repairs(&mut self.scratch[0], paper);
-        self.sql.report_insert.execute(params![
-            id,
-            prefix(&paper.digest),
-            paper.digest.as_slice(),
-            state,
-            raw,
-            integer(share),
-            trust_code(paper.trust),
-            received_at,
-            day,
-            paper.begin,
-            paper.end,
-            paper.organization_name.as_deref(),
-            paper.organization,
-            paper.report_id.as_deref(),
-            paper.contact_info.as_deref(),
-            head.domain.as_deref(),
-            integer(head.domains),
-            integer(paper.successful.low),
-            integer(paper.successful.high.saturating_sub(paper.successful.low)),
-            integer(paper.failed.low),
-            integer(paper.failed.high.saturating_sub(paper.failed.low)),
-            integer(paper.policy_count),
-            integer(paper.failure_count),
-            paper.member,
-            repairs,
-        ])?;
-        self.digests.add(prefix(&paper.digest), id);
-        Ok(day)
-    }
-
-    fn insert_plain_policy(&mut self, key: i64, policy: &PackedPolicy) -> Result<(), Failure> {
-        self.sql.policy_insert_plain.execute(params![
-            key,
-            policy.domain.as_deref(),
-            PolicyColumn(policy.policy_type.as_ref()),
-            policy.strings,
-            policy.mx,
-            policy.successful.map(integer),
-            policy.failed.map(integer),
-            policy.has_details,
-        ])?;
-        Ok(())
-    }
-
-    /// A policy of a large report, with what its failure rows come to: sessions are counted from it later.
-    pub(crate) fn insert_policy(
-        &mut self,
-        key: i64,
-        policy: &PackedPolicy,
-        details: &Details,
-    ) -> Result<(), Failure> {
-        let results = &mut self.scratch[0];
-        results.clear();
-        pack::Writer(results).results(&details.results);
-        self.sql.policy_insert.execute(params![
-            key,
-            policy.domain.as_deref(),
-            PolicyColumn(policy.policy_type.as_ref()),
-            policy.strings,
-            policy.mx,
-            policy.successful.map(integer),
-            policy.failed.map(integer),
-            details.sum.map(integer),
-            policy.mode.map(Mode::code),
-            (!results.is_empty()).then_some(results.as_slice()),
-            details.span.map(|span| integer(span.first)),
-            details.span.map(|span| integer(span.last)),
-            policy.has_details || details.span.is_some(),
-        ])?;
-        Ok(())
-    }
-
-    pub(crate) fn insert_failure(
-        &mut self,
-        key: i64,
-        policy: i64,
-        row: &FailureDetails,
-    ) -> Result<(), Failure> {
-        self.sql.failure_insert.execute(params![
-            key,
-            policy,
-            ResultColumn(row.result_type.as_ref()),
-            row.sending_mta_ip.as_deref(),
-            row.receiving_mx_hostname.as_deref(),
-            row.receiving_mx_helo.as_deref(),
-            row.receiving_ip.as_deref(),
-            row.failed_session_count.map(integer),
-            row.additional_information.as_deref(),
-            row.failure_reason_code.as_deref(),
-        ])?;
-        Ok(())
-    }
 }
 
 /// Each report of an input bears its part of the input's bytes.
@@ -543,10 +380,4 @@ pub(crate) fn share(bytes: u64, papers: usize) -> u64 {
 
 fn receipt(filed: Vec<i64>, repeated: Vec<i64>) -> Receipt {
     if filed.is_empty() { Receipt::Duplicate { ids: repeated } } else { Receipt::Stored { ids: filed } }
-}
-
-fn repairs<'s>(scratch: &'s mut Vec<u8>, paper: &Paper) -> Option<&'s [u8]> {
-    scratch.clear();
-    pack::Writer(scratch).repairs(&paper.repairs);
-    (!scratch.is_empty()).then_some(scratch.as_slice())
 }

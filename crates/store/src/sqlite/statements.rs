@@ -50,7 +50,7 @@ statements! {
     report_times: "SELECT day, organization FROM report WHERE id = ?1";
     report_next: "SELECT id, state, trust, share, policy_count, failure_count FROM report WHERE id > ?1 \
         ORDER BY id LIMIT 1";
-    report_doomed: "SELECT id, raw, prefix FROM report WHERE state = 2 LIMIT 1";
+    report_doomed: "SELECT id, raw, prefix FROM report WHERE state <> 0 AND state = 2 LIMIT 1";
     report_remove: "DELETE FROM report WHERE id = ?1";
 
     digest_find: "SELECT report FROM digest WHERE prefix = ?1";

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::columns::natural;
 use super::failure::Failure;
-use super::shelve::{ROW_BITS, first_row};
+use super::rows::{ROW_BITS, first_row};
 use super::writer::Writer;
 use crate::quotas::is_open;
 

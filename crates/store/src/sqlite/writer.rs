@@ -50,10 +50,15 @@ pub(crate) struct Writer<'c> {
     pub(crate) scratch: [Vec<u8>; 3],
     pub(crate) loads: BTreeMap<u64, Load>,
     pub(crate) next_load: u64,
+    /// Reports that this transaction has made room for and that no load brings in yet.
+    pub(crate) opening: Vec<i64>,
     /// There may be reports to remove.
     pub(crate) doomed: bool,
     /// There may be domains that are not in the totals yet, above this id.
     pub(crate) uncounted: Option<i64>,
+    /// Pages in the log when it was last looked at, and at how many it is moved into the file.
+    log_pages: u32,
+    checkpoint_at: u32,
 }
 
 /// What a job came to, to be told after the commit.
@@ -69,8 +74,8 @@ pub(crate) enum Outcome {
         raw: i64,
         reports: Vec<(usize, i64)>,
     },
-    /// It repeats a report whose rows are still coming, in this load.
-    Waits(u64),
+    /// It repeats this report, whose rows are still coming.
+    Waits(i64),
     /// A load is complete.
     Finished(Receipt),
     Abandoned,
@@ -79,8 +84,9 @@ pub(crate) enum Outcome {
 impl<'c> Writer<'c> {
     pub(crate) fn new(connection: &'c Connection, setup: Setup) -> Result<Self, Failure> {
         // What was coming in when the last process ended was not acknowledged.
-        connection.execute("UPDATE report SET state = 2 WHERE state = 1", [])?;
+        connection.execute("UPDATE report SET state = 2 WHERE state <> 0 AND state = 1", [])?;
         let books = Books::read(connection)?;
+        let checkpoint_at = setup.checkpoint_pages;
         Ok(Self {
             setup,
             connection,
@@ -93,8 +99,11 @@ impl<'c> Writer<'c> {
             scratch: [Vec::new(), Vec::new(), Vec::new()],
             loads: BTreeMap::new(),
             next_load: 0,
+            opening: Vec::new(),
             doomed: true,
             uncounted: Some(0),
+            log_pages: 0,
+            checkpoint_at,
         })
     }
 
@@ -162,6 +171,7 @@ impl<'c> Writer<'c> {
             self.digests.undo();
         }
         self.days.clear();
+        self.opening.clear();
         done
     }
 
@@ -199,7 +209,7 @@ impl<'c> Writer<'c> {
             (Job::File(submission), Outcome::Loading { raw, reports }) => {
                 self.start_load(submission, raw, reports);
             }
-            (Job::File(submission), Outcome::Waits(load)) => self.wait_for(load, submission),
+            (Job::File(submission), Outcome::Waits(report)) => self.wait_for(report, submission),
             (Job::File(submission), Outcome::Filed(receipt)) => tell(submission, Ok(receipt)),
             (Job::File(submission), Outcome::Refused(error)) => tell(submission, Err(error)),
             (Job::Keep { reply, .. }, Outcome::Kept(id)) => drop(reply.send(Ok(id))),
@@ -219,17 +229,25 @@ impl<'c> Writer<'c> {
             Job::File(submission) => tell(submission, Err(error)),
             Job::Keep { reply, .. } => drop(reply.send(Err(error))),
             Job::Rows { done, .. } | Job::Sessions { done, .. } => done.send(false).unwrap_or_default(),
-            Job::Finish { load, .. } | Job::Abandon { load } => self.end_load(load, Err(error)),
+            // Its rows are to go; the caller is answered after that.
+            Job::Finish { load, .. } => self.setup.queue.push_own(Job::Abandon { load }),
+            Job::Abandon { load } => self.end_load(load, Err(error)),
         }
     }
 
-    /// Moves the log into the file when it has grown. Callers wait meanwhile, so a thread of its own has moved most
-    /// of it before.
+    /// Moves the log into the file when it has grown, while callers wait: some 30 MiB at a time, tens of milliseconds.
+    /// What a long question of a reader keeps from being moved is tried again after as much more has been written.
     fn checkpoint(&mut self) {
-        if self.setup.log_pages.load(Ordering::Relaxed) < self.setup.checkpoint_pages {
+        let pages = self.setup.log_pages.load(Ordering::Relaxed);
+        if pages < self.log_pages {
+            // The log has begun anew.
+            self.checkpoint_at = self.setup.checkpoint_pages;
+        }
+        self.log_pages = pages;
+        if pages < self.checkpoint_at {
             return;
         }
-        self.setup.log_pages.store(0, Ordering::Relaxed);
+        self.checkpoint_at = pages.saturating_add(self.setup.checkpoint_pages);
         if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             tracing::error!(%error, "the write-ahead log could not be moved into the database");
         }

@@ -70,7 +70,8 @@ impl Default for Tuning {
 pub struct SqliteStore {
     queue: Arc<Queue>,
     readers: Readers,
-    writer: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    /// Comes back with its connection, which is closed last: only one that may write can put the log away.
+    writer: Mutex<Option<JoinHandle<Connection>>>,
     /// Held as long as the store is open.
     lock: Mutex<Option<File>>,
 }
@@ -121,8 +122,10 @@ impl SqliteStore {
         self.queue.close();
         self.readers.stop();
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let panicked = || Err(StoreError::Unavailable("the writing thread panicked".to_owned()));
-        let ended = writer.map_or(Ok(()), |writer| writer.join().unwrap_or_else(|_| panicked()));
+        let ended = writer.map_or(Ok(()), |writer| match writer.join() {
+            Ok(connection) => put_away(connection).map_err(StoreError::from),
+            Err(_) => Err(StoreError::Unavailable("the writing thread panicked".to_owned())),
+        });
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         ended
     }
@@ -187,24 +190,26 @@ fn open_for_writing(path: &Path, tuning: Tuning) -> Result<Connection, Failure> 
     Ok(connection)
 }
 
-/// The writing thread.
+/// The writing thread. Gives its connection back, so that it outlives every reader's.
 fn write(
     connection: Connection,
     setup: Setup,
     started: &mpsc::SyncSender<Result<(), StoreError>>,
-) -> Result<(), StoreError> {
-    let mut writer = match Writer::new(&connection, setup) {
-        Ok(writer) => writer,
-        Err(failure) => {
-            drop(started.send(Err(failure.into())));
-            return Ok(());
+) -> Connection {
+    match Writer::new(&connection, setup) {
+        Ok(mut writer) => {
+            drop(started.send(Ok(())));
+            writer.run();
         }
-    };
-    drop(started.send(Ok(())));
-    writer.run();
-    drop(writer);
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(Failure::from)?;
-    connection.close().map_err(|(_, error)| StoreError::from(Failure::from(error)))
+        Err(failure) => drop(started.send(Err(failure.into()))),
+    }
+    connection
+}
+
+/// Moves the log into the file and closes it.
+fn put_away(connection: Connection) -> Result<(), Failure> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| Failure::from(error))
 }
 
 impl Intake for SqliteStore {

@@ -1,6 +1,6 @@
 //! Every statement of the writer, compiled once.
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{Connection, PrepFlags, Statement};
 
 use super::books;
 
@@ -11,7 +11,9 @@ macro_rules! statements {
 
         impl<'c> Statements<'c> {
             pub(crate) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
-                Ok(Self { $($name: connection.prepare($sql)?,)* })
+                // For long: SQLite then keeps its fast memory for what changes, such as bound text.
+                let flags = PrepFlags::SQLITE_PREPARE_PERSISTENT;
+                Ok(Self { $($name: connection.prepare_with_flags($sql, flags)?,)* })
             }
         }
     };

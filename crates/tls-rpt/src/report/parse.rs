@@ -178,7 +178,7 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
                         if member.again {
                             self.forget_policies()?;
                         }
-                        head.has_policies = self.policies()?;
+                        head.has_policies = self.objects(key, Self::element)?;
                     }
                 }
             }
@@ -222,9 +222,8 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
         Ok(Some(range))
     }
 
-    /// True if there was an array, or a single object that became one.
-    fn policies(&mut self) -> Result<bool> {
-        let key = ReportField::Policies.key();
+    /// A list of objects, each read by `read`. True if there was an array, or a single object that became one.
+    fn objects(&mut self, key: &'static str, read: fn(&mut Self) -> Result<()>) -> Result<bool> {
         match self.values.lexer.peek_value()? {
             b'[' => {
                 self.values.trail.enter(Step::Key(key));
@@ -234,7 +233,7 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
                 while more {
                     self.values.trail.set_index(index);
                     if self.values.is_object("")? {
-                        self.element()?;
+                        read(self)?;
                     }
                     index += 1;
                     more = self.values.lexer.next(b']')?;
@@ -245,7 +244,7 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
             b'{' => {
                 self.note_wrapped(key);
                 self.values.trail.enter(Step::Key(key));
-                self.element()?;
+                read(self)?;
                 self.values.trail.leave();
             }
             _ => {
@@ -293,7 +292,8 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
                             self.at.row = 0;
                             self.check_room()?;
                         }
-                        result.failure_details = self.failure_details()?.then(Vec::new);
+                        result.failure_details =
+                            self.objects(member.field.key(), Self::failure)?.then(Vec::new);
                     }
                 }
             }
@@ -367,40 +367,6 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
         }
         summary.extra = extra.members;
         Ok(summary)
-    }
-
-    /// True if there was an array, or a single object that became one.
-    fn failure_details(&mut self) -> Result<bool> {
-        let key = ElementField::FailureDetails.key();
-        match self.values.lexer.peek_value()? {
-            b'[' => {
-                self.values.trail.enter(Step::Key(key));
-                self.values.trail.enter(Step::Index(0));
-                let mut more = self.values.lexer.open(b']')?;
-                let mut index = 0;
-                while more {
-                    self.values.trail.set_index(index);
-                    if self.values.is_object("")? {
-                        self.failure()?;
-                    }
-                    index += 1;
-                    more = self.values.lexer.next(b']')?;
-                }
-                self.values.trail.leave();
-                self.values.trail.leave();
-            }
-            b'{' => {
-                self.note_wrapped(key);
-                self.values.trail.enter(Step::Key(key));
-                self.failure()?;
-                self.values.trail.leave();
-            }
-            _ => {
-                self.values.unfit(key)?;
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn failure(&mut self) -> Result<()> {

@@ -64,27 +64,66 @@ const WINDOW: usize = 64 * 1024;
 /// A window over a reader.
 pub(crate) struct Window<R> {
     reader: R,
-    buffer: Box<[u8]>,
+    chunk: Box<[u8]>,
+    held: Held,
     start: usize,
-    end: usize,
     lines_before: u64,
     columns_before: u64,
+}
+
+/// What is in the window: as text where all of it is UTF-8, so that its strings need no check of their own.
+enum Held {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Held {
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Vec<u8>> for Held {
+    fn from(bytes: Vec<u8>) -> Self {
+        // A character cut by the window's edge makes it bytes too, until the next one.
+        String::from_utf8(bytes).map_or_else(|error| Self::Bytes(error.into_bytes()), Self::Text)
+    }
 }
 
 impl<R: Read> Window<R> {
     pub(crate) fn new(reader: R) -> Self {
         Self {
             reader,
-            buffer: vec![0; WINDOW].into_boxed_slice(),
+            chunk: vec![0; WINDOW].into_boxed_slice(),
+            held: Held::Bytes(Vec::with_capacity(WINDOW)),
             start: 0,
-            end: 0,
             lines_before: 0,
             columns_before: 0,
         }
     }
 
+    fn read_chunk(&mut self, room: usize) -> std::io::Result<usize> {
+        loop {
+            match self.reader.read(&mut self.chunk[..room]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
     fn count(&self) -> (u64, u64) {
-        let seen = &self.buffer[..self.start];
+        let seen = &self.held.as_bytes()[..self.start];
         match memchr::memrchr(b'\n', seen) {
             Some(newline) => (
                 self.lines_before + memchr::memchr_iter(b'\n', seen).count() as u64,
@@ -98,12 +137,15 @@ impl<R: Read> Window<R> {
 impl<R: Read> Source for Window<R> {
     #[inline]
     fn rest(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        &self.held.as_bytes()[self.start..]
     }
 
     #[inline]
-    fn known_text(&self, _count: usize) -> Option<&str> {
-        None
+    fn known_text(&self, count: usize) -> Option<&str> {
+        match &self.held {
+            Held::Text(text) => text.get(self.start..self.start + count),
+            Held::Bytes(_) => None,
+        }
     }
 
     #[inline]
@@ -112,27 +154,16 @@ impl<R: Read> Source for Window<R> {
     }
 
     fn more(&mut self) -> std::io::Result<bool> {
-        if self.start > 0 {
-            (self.lines_before, self.columns_before) = self.count();
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
+        (self.lines_before, self.columns_before) = self.count();
+        let mut bytes = std::mem::replace(&mut self.held, Held::Bytes(Vec::new())).into_bytes();
+        bytes.drain(..self.start);
+        self.start = 0;
         // The lexer consumes what it has seen before it asks for more, so a full window cannot be.
-        if self.end == self.buffer.len() {
-            return Err(ErrorKind::OutOfMemory.into());
-        }
-        loop {
-            match self.reader.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Ok(false),
-                Ok(count) => {
-                    self.end += count;
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let room = WINDOW.saturating_sub(bytes.len());
+        let outcome = if room == 0 { Err(ErrorKind::OutOfMemory.into()) } else { self.read_chunk(room) };
+        bytes.extend_from_slice(&self.chunk[..*outcome.as_ref().unwrap_or(&0)]);
+        self.held = Held::from(bytes);
+        outcome.map(|count| count > 0)
     }
 
     fn place(&self) -> (u64, u64) {

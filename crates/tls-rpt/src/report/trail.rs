@@ -4,7 +4,7 @@ use super::repair::{Repair, RepairKind};
 use crate::text::Text;
 
 /// A step from the root of the report to where the reader is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
     Key(&'static str),
     Index(usize),
@@ -12,44 +12,52 @@ pub(crate) enum Step {
 
 #[derive(Debug)]
 pub(crate) struct Trail {
-    steps: Vec<Step>,
+    /// The first `depth` of them count. An array, because every report needs it and few need anything else here.
+    steps: [Step; DEEPEST],
+    depth: usize,
     repairs: Vec<Repair>,
     most: usize,
     unlisted: u64,
 }
+
+/// Steps of the longest way: element of an array of reports, `policies`, its index, `failure-details`, its index.
+const DEEPEST: usize = 8;
 
 /// How much of a stranger's text a repair shows.
 const SHOWN_BYTES: usize = 120;
 
 impl Trail {
     pub(crate) fn new(most: usize) -> Self {
-        Self { steps: Vec::with_capacity(8), repairs: Vec::new(), most, unlisted: 0 }
+        Self { steps: [Step::Index(0); DEEPEST], depth: 0, repairs: Vec::new(), most, unlisted: 0 }
     }
 
     #[inline]
     pub(crate) fn enter(&mut self, step: Step) {
-        self.steps.push(step);
+        if let Some(slot) = self.steps.get_mut(self.depth) {
+            *slot = step;
+        }
+        self.depth += 1;
     }
 
     #[inline]
     pub(crate) fn leave(&mut self) {
-        self.steps.pop();
+        self.depth = self.depth.saturating_sub(1);
     }
 
     #[inline]
     pub(crate) fn set_index(&mut self, index: usize) {
-        if let Some(last) = self.steps.last_mut() {
-            *last = Step::Index(index);
+        if let Some(slot) = self.depth.checked_sub(1).and_then(|last| self.steps.get_mut(last)) {
+            *slot = Step::Index(index);
         }
     }
 
     pub(crate) fn depth(&self) -> usize {
-        self.steps.len()
+        self.depth
     }
 
     /// Back to `depth` steps, after an error was caught.
     pub(crate) fn rewind(&mut self, depth: usize) {
-        self.steps.truncate(depth);
+        self.depth = depth;
     }
 
     /// Notes a repair at the member `key` of where the reader is; an empty key means there itself.
@@ -60,7 +68,7 @@ impl Trail {
             return;
         }
         let mut path = String::new();
-        for step in &self.steps {
+        for step in self.steps.iter().take(self.depth) {
             match step {
                 Step::Key(key) => push_token(&mut path, key),
                 Step::Index(index) => {

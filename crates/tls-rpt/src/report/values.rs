@@ -386,6 +386,10 @@ impl<S: Source> Values<S> {
             return;
         }
         list.bytes -= cost;
+        if list.items.capacity() == 0 {
+            // A policy has five lines or so: one allocation.
+            list.items.reserve_exact(8);
+        }
         if !names {
             list.items.push(text);
         } else if let Some(name) = self.normal_name(key, &text) {

@@ -57,8 +57,8 @@ pub(super) fn reason(reason: SetAsideReason) -> (&'static str, &'static str) {
     match reason {
         SetAsideReason::Unreadable => (
             "Unreadable",
-            "Something in it should have been a report and could not be read. The detail says where reading stopped. It is \
-             tried again after an upgrade.",
+            "Something in it should have been a report and could not be read. The detail says where reading \
+             stopped.",
         ),
         SetAsideReason::NoReport => (
             "No report",

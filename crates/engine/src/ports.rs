@@ -1,6 +1,10 @@
 //! The traits through which all of it meets the world. They carry values of [`crate::facts`], never verdicts
 //! of a wire format.
 
+mod world;
+
+pub use world::*;
+
 use std::future::Future;
 
 use crate::facts::{RawInput, Receipt, SetAsideReason, Trust, UnixTime, Verdict};

@@ -1,0 +1,1 @@
+//! DNS: the resolver behind the engine's port.

@@ -1,0 +1,1 @@
+//! Which addresses a stranger's name may lead to.

@@ -1,0 +1,1 @@
+//! Every bound on size, time and number.

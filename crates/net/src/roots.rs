@@ -1,0 +1,1 @@
+//! Trust roots: the platform's, and those of the configuration.

@@ -1,26 +1,50 @@
 //! The file as it is written, before anything is judged: every value optional, with its place.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::MailProtocol;
 use super::size::Size;
+use super::{DnssecMode, MailProtocol};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) data_dir: Option<PathBuf>,
     pub(super) store: Option<Store>,
+    pub(super) net: Option<Net>,
     pub(super) web: Option<Web>,
     pub(super) receive: Option<Receive>,
+    pub(super) check: Option<Check>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) url: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Net {
+    #[serde(default)]
+    pub(super) dns_servers: Vec<Spanned<String>>,
+    pub(super) dnssec: Option<DnssecMode>,
+    pub(super) trust_anchor: Option<PathBuf>,
+    pub(super) trust_roots: Option<PathBuf>,
+    pub(super) https_port: Option<NonZeroU16>,
+    pub(super) smtp_port: Option<NonZeroU16>,
+    pub(super) allow_private_addresses: Option<bool>,
+    pub(super) hostname: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Check {
+    #[serde(default)]
+    pub(super) domains: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -32,6 +32,10 @@ pub(crate) const TABLES: &[Table] = &[
     Table { name: "", text: "Keys at the top of the file, before the first table." },
     Table { name: "store", text: "Where everything is kept." },
     Table {
+        name: "net",
+        text: "How the world is asked: by `check` and `policy`, and by the parts of the server that ask.",
+    },
+    Table {
         name: "web",
         text: "The pages, the JSON API, the metrics and the probes. They are served if this table is present.",
     },
@@ -44,10 +48,14 @@ pub(crate) const TABLES: &[Table] = &[
         name: "receive.smtp",
         text: "Reports by mail (RFC 8460 §5.3): a listener that takes mail and relays none. Taken if this table is present.",
     },
+    Table {
+        name: "check",
+        text: "Domains that are audited every hour, with their history on the pages. Done if this table is present.",
+    },
 ];
 
 /// Tables of the design that this version does not know how to serve: named as such instead of ignored.
-pub(crate) const LATER: &[&str] = &["net", "publish", "check", "enforce", "report", "receive.maildir"];
+pub(crate) const LATER: &[&str] = &["publish", "enforce", "report", "receive.maildir"];
 
 /// The keys, in the order of the reference.
 pub(crate) const KEYS: &[Key] = &[
@@ -66,6 +74,72 @@ pub(crate) const KEYS: &[Key] = &[
         default: "`sqlite:tlsward.db`",
         example: "\"sqlite:tlsward.db\"",
         text: "The database. `sqlite:FILE`; a relative FILE lies in `data_dir`. PostgreSQL is for a later version.",
+    },
+    Key {
+        table: "net",
+        name: "dns_servers",
+        kind: "list of addresses, with or without a port",
+        default: "the system's (`/etc/resolv.conf`)",
+        example: "[\"127.0.0.1\", \"[::1]:5300\"]",
+        text: "The resolvers that are asked, in this order.",
+    },
+    Key {
+        table: "net",
+        name: "dnssec",
+        kind: "`\"trust-ad\"`, `\"validate\"` or `\"off\"`",
+        default: "`\"trust-ad\"`",
+        example: "\"validate\"",
+        text: "What DANE rests on. `trust-ad` believes a validating resolver on a loopback address, which is tried at \
+               start; `validate` checks the signatures itself; `off` does without DNSSEC and so without DANE.",
+    },
+    Key {
+        table: "net",
+        name: "trust_anchor",
+        kind: "path",
+        default: "the root keys of IANA",
+        example: "\"root.key\"",
+        text: "The DNSKEY or DS records, as in a zone file, that `validate` starts from.",
+    },
+    Key {
+        table: "net",
+        name: "trust_roots",
+        kind: "path",
+        default: "none",
+        example: "\"extra-ca.pem\"",
+        text: "Certificates in PEM of authorities that are trusted besides those of the system.",
+    },
+    Key {
+        table: "net",
+        name: "https_port",
+        kind: "port",
+        default: "`443`",
+        example: "443",
+        text: "The port of policy hosts. Another one is for tests.",
+    },
+    Key {
+        table: "net",
+        name: "smtp_port",
+        kind: "port",
+        default: "`25`",
+        example: "25",
+        text: "The port of MX hosts. Another one is for tests.",
+    },
+    Key {
+        table: "net",
+        name: "allow_private_addresses",
+        kind: "true or false",
+        default: "`false`",
+        example: "true",
+        text: "Whether names of strangers may lead to private, loopback and link-local addresses. With `true`, whoever \
+               runs a domain that is looked at can have hosts of your network asked.",
+    },
+    Key {
+        table: "net",
+        name: "hostname",
+        kind: "host name",
+        default: "the system's",
+        example: "\"mail.example.com\"",
+        text: "The name in EHLO when MX hosts are examined.",
     },
     Key {
         table: "web",
@@ -197,6 +271,14 @@ pub(crate) const KEYS: &[Key] = &[
         default: "none: mail for every recipient is taken as a report",
         example: "[\"tlsrpt@example.com\", \"reports.example.com\"]",
         text: "Whom mail is taken for. A domain stands for every address in it. Mail for others is refused.",
+    },
+    Key {
+        table: "check",
+        name: "domains",
+        kind: "list of domains",
+        default: "none",
+        example: "[\"example.com\", \"example.net\"]",
+        text: "The domains that are audited every hour.",
     },
 ];
 

@@ -24,14 +24,55 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     /// The SQLite database.
     pub(crate) database: PathBuf,
+    /// How the world is asked.
+    pub(crate) net: Net,
     /// The pages.
     pub(crate) web: Option<Web>,
+    /// Domains that are audited every hour.
+    pub(crate) check: Option<Check>,
     /// What holds for reports on every road.
     pub(crate) receive: Receive,
     /// Reports by POST.
     pub(crate) https: Option<Https>,
     /// Reports by mail.
     pub(crate) smtp: Option<Smtp>,
+}
+
+/// `[net]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Net {
+    /// Resolvers; empty: the system's.
+    pub(crate) dns_servers: Vec<SocketAddr>,
+    pub(crate) dnssec: DnssecMode,
+    /// For validation here; without it, the root keys of IANA.
+    pub(crate) trust_anchor: Option<PathBuf>,
+    /// Besides the system's.
+    pub(crate) trust_roots: Option<PathBuf>,
+    pub(crate) https_port: u16,
+    pub(crate) smtp_port: u16,
+    pub(crate) allow_private_addresses: bool,
+    /// For EHLO; without it, the system's name.
+    pub(crate) hostname: Option<String>,
+}
+
+/// What DNSSEC statuses rest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DnssecMode {
+    /// The AD bit of a resolver on this machine.
+    #[default]
+    TrustAd,
+    /// Signatures checked here.
+    Validate,
+    /// Nothing.
+    Off,
+}
+
+/// `[check]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Check {
+    /// Lower-case A-labels.
+    pub(crate) domains: BTreeSet<String>,
 }
 
 /// `[web]`.
@@ -96,6 +137,7 @@ pub(crate) enum MailProtocol {
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const DNS_PORT: u16 = 53;
 const WEB_PORT: u16 = 8460;
 const HTTPS_PORT: u16 = 8461;
 const SMTP_PORT: u16 = 8425;
@@ -116,7 +158,9 @@ impl Settings {
         Self {
             data_dir: PathBuf::from(DATA_DIR),
             database: Path::new(DATA_DIR).join(DATABASE),
+            net: Net::default(),
             web: Some(Web::default()),
+            check: None,
             receive: Receive::default(),
             https: Some(Https::default()),
             smtp: Some(Smtp::default()),
@@ -131,6 +175,21 @@ impl Settings {
     /// The folder where `tlsward receive` leaves mail when no server runs.
     pub(crate) fn spool(&self) -> PathBuf {
         self.data_dir.join("spool")
+    }
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self {
+            dns_servers: Vec::new(),
+            dnssec: DnssecMode::default(),
+            trust_anchor: None,
+            trust_roots: None,
+            https_port: 443,
+            smtp_port: 25,
+            allow_private_addresses: false,
+            hostname: None,
+        }
     }
 }
 

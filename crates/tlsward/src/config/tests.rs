@@ -119,6 +119,10 @@ fn what_would_expose_something_is_refused() {
         ("[receive]\nset_aside_quota = 'much'", "no size"),
         ("[receive.https]\nexempt = ['10.0.0.0/40']", "prefix"),
         ("[receive.smtp]\nrecipients = ['@@']", "neither an address nor a domain"),
+        ("[net]\ndns_servers = ['localhost']", "write it like \"127.0.0.1:53\""),
+        ("[net]\ndnssec = 'yes'", "expected one of `trust-ad`, `validate`, `off`"),
+        ("[net]\nsmtp_port = 0", "nonzero"),
+        ("[check]\ndomains = ['a b']", "no domain name"),
         ("web = 1", "'web' is a table"),
         ("[web\n", "tlsward.toml:1:5"),
         ("'\u{1b}[31m' = 1", "tlsward.toml:1:2"),
@@ -151,6 +155,15 @@ fn domains_become_lower_case_a_labels() {
     let settings = loaded("[receive]\ndomains = ['Bücher.Example.', 'example.com']").unwrap();
     let domains: Vec<&str> = settings.receive.domains.iter().map(String::as_str).collect();
     assert_eq!(domains, ["example.com", "xn--bcher-kva.example"]);
+}
+
+#[test]
+fn a_resolver_has_port_53_unless_another_is_written() {
+    let settings = loaded("[net]\ndns_servers = ['127.0.0.1', '::1', '[::1]:5300', '192.0.2.1:54']").unwrap();
+    let servers: Vec<String> = settings.net.dns_servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["127.0.0.1:53", "[::1]:53", "[::1]:5300", "192.0.2.1:54"]);
+    assert_eq!((settings.net.https_port, settings.net.smtp_port), (443, 25));
+    assert!(!settings.net.allow_private_addresses);
 }
 
 #[test]

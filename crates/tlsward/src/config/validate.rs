@@ -10,14 +10,16 @@ use toml::Spanned;
 use super::file::File;
 use super::load::Complaints;
 use super::{
-    DATA_DIR, DATABASE, HTTPS_PORT, Https, KeyPair, LOOPBACK, Network, Receive, SMTP_PORT, Settings, Smtp,
-    WEB_PORT, Web,
+    Check, DATA_DIR, DATABASE, DNS_PORT, HTTPS_PORT, Https, KeyPair, LOOPBACK, Net, Network, Receive,
+    SMTP_PORT, Settings, Smtp, WEB_PORT, Web,
 };
 
 /// Judges what was written. What it minds goes to `complaints`; the settings count only if there are none.
 pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints<'_>) -> Settings {
     let data_dir = folder.join(written.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR)));
     let database = database(written.store.and_then(|store| store.url), &data_dir, complaints);
+    let net = net(written.net.unwrap_or_default(), folder, complaints);
+    let check = written.check.map(|table| Check { domains: domains(&table.domains, complaints) });
     let web = written.web.map(|table| web(table, complaints));
     let receive = written.receive.unwrap_or_default();
     let https = receive.https.map(|table| https(table, folder, complaints));
@@ -46,6 +48,8 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
     Settings {
         data_dir,
         database,
+        net,
+        check,
         web: web.map(|(web, _)| web),
         receive,
         https: https.map(|(https, _)| https),
@@ -73,6 +77,32 @@ fn database(url: Option<Spanned<String>>, data_dir: &Path, complaints: &mut Comp
             PathBuf::new()
         }
     }
+}
+
+fn net(table: super::file::Net, folder: &Path, complaints: &mut Complaints<'_>) -> Net {
+    let defaults = Net::default();
+    let path = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+    Net {
+        dns_servers: table.dns_servers.iter().filter_map(|server| resolver(server, complaints)).collect(),
+        dnssec: table.dnssec.unwrap_or_default(),
+        trust_anchor: path(table.trust_anchor),
+        trust_roots: path(table.trust_roots),
+        https_port: table.https_port.map_or(defaults.https_port, Into::into),
+        smtp_port: table.smtp_port.map_or(defaults.smtp_port, Into::into),
+        allow_private_addresses: table.allow_private_addresses.unwrap_or(defaults.allow_private_addresses),
+        hostname: table.hostname.and_then(|name| host(&name, complaints)),
+    }
+}
+
+/// An address, with or without a port.
+fn resolver(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<SocketAddr> {
+    let text = written.get_ref();
+    let found = text.parse().or_else(|_| text.parse().map(|address| SocketAddr::new(address, DNS_PORT)));
+    if found.is_err() {
+        let text = format!("'{text}' is no address of a resolver; write it like \"127.0.0.1:53\"");
+        complaints.add(written.span(), text);
+    }
+    found.ok()
 }
 
 type At = (SocketAddr, Range<usize>);

@@ -110,7 +110,9 @@ fn waits_for_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let parts = [
         ("data_dir", old.data_dir != new.data_dir),
         ("store", old.database != new.database),
+        ("net", old.net != new.net),
         ("web", old.web != new.web),
+        ("check", old.check != new.check),
         ("receive", old.receive != new.receive),
         ("receive.https", old.https != new.https),
         ("receive.smtp", old.smtp != new.smtp),

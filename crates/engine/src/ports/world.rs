@@ -294,6 +294,10 @@ pub enum ConnectFailure {
     /// The guard: an address that strangers' names may not lead to.
     #[error("{0} is not a public address")]
     Guarded(IpAddr),
+    /// What stands where the name of a host belongs is none: an address in any of its spellings, `localhost`, or no
+    /// host name at all. Nothing was connected to.
+    #[error("{0} is not the name of a public host")]
+    Name(String),
     /// Nobody listens.
     #[error("connection refused")]
     Refused,

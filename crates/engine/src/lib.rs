@@ -3,6 +3,7 @@
 //! What rooms tell each other is in [`facts`]; the traits through which all of it meets the world are in
 //! [`ports`]; each room of the square has a module.
 
+pub mod check;
 pub mod facts;
 pub mod ports;
 pub mod receive;

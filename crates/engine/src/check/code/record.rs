@@ -36,7 +36,7 @@ pub(super) const STRAY: About = About::new(
     "A record stands where nobody looks",
     "Beside the record in force there is one at another name, which no sender reads. It does no harm, but whoever \
      changes it will wonder why nothing happens.",
-    "Remove it.",
+    "Remove that record.",
 );
 pub(super) const MULTIPLE: About = About::new(
     "sts-record-multiple",
@@ -78,7 +78,7 @@ pub(super) const SPACE_AT_END: About = About::new(
     "RFC 8461 §3.1",
     "White space at the end of the MTA-STS record",
     "The grammar allows none there. Most senders overlook it; strict ones drop the record.",
-    "Remove it.",
+    "Remove the white space.",
 );
 pub(super) const DUPLICATE_FIELD: About = About::new(
     "sts-record-duplicate-field",

@@ -1,1 +1,57 @@
 //! Every bound on size, time and number.
+
+/// Of DNS.
+pub mod dns {
+    use std::time::Duration;
+
+    /// One question, in all: every try, every link of its alias chain, every question that validating it needs.
+    pub const TOTAL: Duration = Duration::from_secs(10);
+    /// For how long the first try waits for its answer. Each round over the servers waits twice as long.
+    pub const FIRST_TRY: Duration = Duration::from_secs(1);
+    /// The longest wait of one try.
+    pub const LONGEST_TRY: Duration = Duration::from_secs(4);
+    /// Packets that belong to no question of ours, on the socket of one try.
+    pub const STRAY_PACKETS: usize = 64;
+    /// What we say that we take by UDP: no fragments (RFC 9715).
+    pub const UDP_PAYLOAD_BYTES: u16 = 1232;
+    /// What is taken by UDP all the same. Longer packets come cut and are unusable.
+    pub const UDP_BYTES: usize = 4096;
+    /// What is taken by TCP.
+    pub const TCP_BYTES: usize = 65_535;
+    /// Records in one message, over all sections.
+    pub const RECORDS: usize = 1_000;
+    /// Aliases between a name and its records. One more is an error.
+    pub const ALIASES: usize = 16;
+    /// Questions on the wire at once. The rest wait, within their own time.
+    pub const IN_FLIGHT: usize = 200;
+    /// Questions that one UDP socket to a resolver on this machine serves before it is renewed. To any other
+    /// server each question has a socket, and so a port, of its own (RFC 5452 §9.2).
+    pub const QUESTIONS_PER_SOCKET: u32 = 64;
+    /// Unused sockets kept for each server.
+    pub const IDLE_SOCKETS: usize = 32;
+    /// Servers asked. The rest of the list is not read.
+    pub const SERVERS: usize = 8;
+    /// Questions that validating one answer may need, over its whole alias chain.
+    pub const VALIDATION_QUESTIONS: u32 = 200;
+    /// Answers kept, and messages kept for validating.
+    pub const CACHED_ANSWERS: usize = 8_192;
+    /// The longest that records are kept, whatever their TTL.
+    pub const CACHED_SECONDS: u32 = 3_600;
+    /// The longest that absence is kept (RFC 2308 §5 advises one to three hours at most).
+    pub const CACHED_ABSENCE_SECONDS: u32 = 900;
+    /// For how long a failure is kept (RFC 2308 §7: five minutes at most), so that a thousand domains with one
+    /// dead MX do not wait for it a thousand times.
+    pub const CACHED_FAILURE_SECONDS: u32 = 5;
+    /// A probe that got no answer is repeated by the first question after this.
+    pub const PROBE_AGAIN_UNANSWERED: Duration = Duration::from_secs(5);
+    /// A probe that found DNSSEC unusable is repeated by the first question after this.
+    pub const PROBE_AGAIN_UNUSABLE: Duration = Duration::from_secs(60);
+    /// A probe that found DNSSEC working is repeated by the first question after this.
+    pub const PROBE_AGAIN_WORKING: Duration = Duration::from_secs(1_800);
+    /// What is left of the time of a probe to see whether a silent resolver answers where DNSSEC is not asked for.
+    pub const PROBE_SILENCE: Duration = Duration::from_secs(3);
+    /// Text that comes from a server's answer (RFC 8914 extra text), in an error.
+    pub const TEXT_CHARACTERS: usize = 200;
+    /// A resolv.conf or a file of trust anchors.
+    pub const FILE_BYTES: u64 = 1 << 20;
+}

@@ -130,8 +130,6 @@ codes! {
     StsRecordMissing => record::MISSING,
     /// The record stands at a name where nobody looks.
     StsRecordAtWrongName => record::AT_WRONG_NAME,
-    /// A record beside the right one stands where nobody looks.
-    StrayRecord => record::STRAY,
     /// Several records count.
     StsRecordMultiple => record::MULTIPLE,
     /// The record does not follow the grammar.

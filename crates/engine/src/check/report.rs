@@ -1,6 +1,6 @@
 //! What a check comes to, as plain values: the verdict, the findings, and the facts they rest on.
 //!
-//! Every text that came from the network is cut and has its control characters escaped (`super::text`), so a
+//! Every text that came from the network is cut and has its control characters escaped (`check::text`), so a
 //! terminal or a page that escapes HTML can show it. The field names are those of `check --json` and stay put.
 
 use serde::{Serialize, Serializer};

@@ -29,15 +29,6 @@ pub(super) const AT_WRONG_NAME: About = About::new(
     "An MTA-STS record exists, but not at `_mta-sts`, where senders look. They find nothing.",
     "Move the record to `_mta-sts`, with a hyphen, directly under the domain.",
 );
-pub(super) const STRAY: About = About::new(
-    "stray-record",
-    Info,
-    "RFC 8461 §3.1",
-    "A record stands where nobody looks",
-    "Beside the record in force there is one at another name, which no sender reads. It does no harm, but whoever \
-     changes it will wonder why nothing happens.",
-    "Remove that record.",
-);
 pub(super) const MULTIPLE: About = About::new(
     "sts-record-multiple",
     Error,

@@ -1,0 +1,66 @@
+//! Replies of DNS in the terms of `smtp-dane`.
+
+use smtp_dane::applicability::{Addresses, Destination, Mx, Security, TlsaAnswer};
+use smtp_dane::tlsa::Tlsa;
+
+use super::observations::{HostReplies, aliases};
+use crate::ports::{self, DnsReply, RecordData};
+
+/// Where mail for `domain` goes when it goes to `host`.
+pub(super) fn destination<'a>(domain: &'a str, mx: &'a DnsReply, host: &'a str) -> Destination<'a> {
+    let next_hop_expanded = aliases(mx).last().map(String::as_str);
+    Destination { next_hop: domain, next_hop_expanded, host, port: 25 }
+}
+
+/// The MX look-up.
+pub(super) fn mx(reply: &DnsReply) -> Mx {
+    match reply {
+        DnsReply::Found(answer) => Mx::Listed(security(answer.security)),
+        DnsReply::Absent(_) => Mx::None,
+        DnsReply::Failed(failure) => Mx::Failed(failure.to_string()),
+    }
+}
+
+/// Both address look-ups.
+pub(super) fn addresses(replies: &HostReplies) -> Addresses {
+    one(&replies.a).and(one(&replies.aaaa))
+}
+
+fn one(reply: &DnsReply) -> Addresses {
+    match reply {
+        DnsReply::Found(answer) => Addresses::Found {
+            first: security(answer.first_security),
+            whole: security(answer.security),
+            expanded: answer.aliases.last().cloned(),
+        },
+        DnsReply::Absent(_) => Addresses::Absent,
+        DnsReply::Failed(failure) => Addresses::Failed(failure.to_string()),
+    }
+}
+
+/// A TLSA look-up.
+pub(super) fn tlsa(reply: &DnsReply) -> TlsaAnswer {
+    match reply {
+        DnsReply::Found(answer) => TlsaAnswer::Found(security(answer.security), records(reply)),
+        DnsReply::Absent(_) => TlsaAnswer::Absent,
+        DnsReply::Failed(failure) => TlsaAnswer::Failed(failure.to_string()),
+    }
+}
+
+/// The TLSA records of a reply.
+pub(super) fn records(reply: &DnsReply) -> Vec<Tlsa> {
+    let record = |record: &RecordData| match record {
+        RecordData::Tlsa { usage, selector, matching, data } => {
+            Some(Tlsa::new(*usage, *selector, *matching, data.as_slice()))
+        }
+        _ => None,
+    };
+    reply.records().iter().filter_map(record).collect()
+}
+
+fn security(security: ports::Security) -> Security {
+    match security {
+        ports::Security::Secure => Security::Secure,
+        ports::Security::Insecure => Security::Insecure,
+    }
+}

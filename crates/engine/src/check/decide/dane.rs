@@ -1,0 +1,175 @@
+//! What DANE says of one MX host, beside and before MTA-STS (RFC 8461 §2).
+
+use bytes::Bytes;
+use smtp_dane::applicability::{Applicability, InsecureMx, NotApplicable, Search, Unreachable, begin};
+use smtp_dane::tlsa::Tlsa;
+use smtp_dane::{certificate::Certificate, dane};
+
+use super::Case;
+use crate::check::code::{Code, Level};
+use crate::check::dane_terms;
+use crate::check::observations::MxHost;
+use crate::check::text::list;
+use crate::ports::{DnsReply, Security};
+
+/// What DANE says of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DaneState {
+    /// Nothing: no TLSA records that count.
+    None,
+    /// Every chain matches.
+    Pass,
+    /// Some chain does not, or the records cannot be looked up: senders that use DANE do not deliver.
+    Fail,
+    /// Secure records, none usable: encryption is mandatory, and MTA-STS decides.
+    Unusable,
+    /// Records without a signature.
+    Unsigned,
+    /// It could not be told.
+    Unknown,
+}
+
+impl DaneState {
+    pub(super) fn as_wire(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unusable => "unusable",
+            Self::Unsigned => "unsigned",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Judges one host by the chains that it showed. `sts_passes`: the same chains satisfy MTA-STS.
+pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts_passes: bool) -> DaneState {
+    let seen = case.seen;
+    if !seen.dnssec.is_working() {
+        return DaneState::Unknown;
+    }
+    for (owner, reply) in &host.tlsa {
+        case.fact(owner, "TLSA", reply);
+    }
+    // Without a signature on the MX records most senders leave DANE alone (RFC 7672 §2.2.1).
+    let mx_is_signed = seen.mx.security() == Some(Security::Secure);
+    match applicability(case, host) {
+        Some(Applicability::NotApplicable(why)) => {
+            let unsigned = host.tlsa.iter().find(|(_, reply)| matches!(reply, DnsReply::Found(_)));
+            match (why, unsigned) {
+                (NotApplicable::InsecureAddresses | NotApplicable::NoSecureTlsa, Some((owner, _))) => {
+                    let what = format!("{owner} has TLSA records and no signature.");
+                    case.findings.add(Code::DaneUnsigned, &host.host, &what);
+                    DaneState::Unsigned
+                }
+                _ => DaneState::None,
+            }
+        }
+        Some(Applicability::Unreachable(Unreachable::LookupFailed { what: "TLSA", reason })) => {
+            let owner = host.tlsa.last().map_or("", |(owner, _)| owner.as_str());
+            let what = format!("The question for TLSA at {owner}: {reason}.");
+            let finding = case.findings.add(Code::DaneLookupFailed, &host.host, &what);
+            if mx_is_signed {
+                return DaneState::Fail;
+            }
+            finding.at(Level::Warning);
+            DaneState::Unknown
+        }
+        Some(Applicability::Unreachable(_)) | None => DaneState::Unknown,
+        Some(Applicability::SecureButNoneUsable { rrset, told, .. }) => {
+            let reasons = told.passed_over.iter().map(|(place, why)| {
+                let record = rrset.get(*place).map(Tlsa::as_policy_string).unwrap_or_default();
+                format!("`{record}`: {why}")
+            });
+            let what = format!("{}.", list(reasons));
+            let fix = suggestion(host, chains, "Publish this record:");
+            case.findings.add(Code::DaneUnusable, &host.host, &what).fix_by(fix);
+            DaneState::Unusable
+        }
+        Some(Applicability::Usable { rrset, references, .. }) => {
+            if chains.is_empty() {
+                return DaneState::Unknown;
+            }
+            let names: Vec<&str> = references.iter().map(String::as_str).collect();
+            let refused = chains.iter().find_map(|chain| {
+                let verdict = dane::judge(&rrset, chain, &names, case.now);
+                refusal(&rrset, &verdict)
+            });
+            match refused {
+                None if mx_is_signed => DaneState::Pass,
+                None => {
+                    case.findings.add(Code::DaneMxUnsigned, &host.host, "");
+                    DaneState::Pass
+                }
+                Some(why) => {
+                    mismatch(case, host, chains, &why, sts_passes, mx_is_signed);
+                    if mx_is_signed { DaneState::Fail } else { DaneState::Unknown }
+                }
+            }
+        }
+    }
+}
+
+/// Why the verdict is a refusal, if it is one.
+fn refusal(rrset: &[Tlsa], verdict: &dane::Verdict) -> Option<String> {
+    match verdict {
+        dane::Verdict::Authenticated(_) | dane::Verdict::NoneUsable(_) => None,
+        dane::Verdict::NotJudged(chain) => Some(chain.to_string()),
+        dane::Verdict::Refused(refusals) => Some(list(refusals.iter().map(|refusal| {
+            let record = rrset.get(refusal.record).map(Tlsa::as_policy_string).unwrap_or_default();
+            format!("`{record}`: {}", refusal.why)
+        }))),
+    }
+}
+
+/// Walks the look-ups again, as a sender does.
+fn applicability(case: &Case<'_>, host: &MxHost) -> Option<Applicability> {
+    let seen = case.seen;
+    let replies = host.replies.as_ref()?;
+    let mut search = begin(
+        dane_terms::destination(seen.domain.as_str(), &seen.mx, &host.host),
+        dane_terms::mx(&seen.mx),
+        dane_terms::addresses(replies),
+        InsecureMx::Use,
+    );
+    let mut answers = host.tlsa.iter();
+    loop {
+        match search {
+            Search::Done(applicability) => return Some(applicability),
+            Search::Ask(question) => {
+                let (_, reply) = answers.next()?;
+                search = question.answer(dane_terms::tlsa(reply));
+            }
+        }
+    }
+}
+
+fn mismatch(
+    case: &mut Case<'_>,
+    host: &MxHost,
+    chains: &[&[Bytes]],
+    why: &str,
+    sts_passes: bool,
+    mx_is_signed: bool,
+) {
+    let beside =
+        if sts_passes { " The certificate itself is good, so MTA-STS alone would pass." } else { "" };
+    let what = format!("{}: {why}.{beside}", host.host);
+    let fix =
+        suggestion(host, chains, "If this is the right certificate, publish this record beside the others:");
+    let finding = case.findings.add(Code::DaneMismatch, &host.host, &what).fix_by(fix);
+    if !mx_is_signed {
+        finding.at(Level::Warning);
+    }
+}
+
+/// The record for the certificate that the host shows.
+fn suggestion(host: &MxHost, chains: &[&[Bytes]], before: &str) -> String {
+    let leaf = chains.first().and_then(|chain| chain.first());
+    let Some(leaf) = leaf.and_then(|leaf| Certificate::parse(leaf).ok()) else {
+        return Code::DaneMismatch.about().remedy.to_owned();
+    };
+    // RFC 7672 §8.1: 3 1 1, the key of the certificate in use.
+    let record = Tlsa::new(3, 1, 1, leaf.spki_sha256.as_slice());
+    format!("{before}\n_25._tcp.{}. IN TLSA {}", host.host, record.as_policy_string())
+}

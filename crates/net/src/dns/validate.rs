@@ -9,6 +9,7 @@
 //! fetched, it is the failure to fetch that is reported.
 //! Limits: for an anchor below the root all keys of its zone must be anchors (hickory asks the parent for others).
 
+mod expansion;
 mod upstream;
 
 use std::sync::Arc;
@@ -167,7 +168,14 @@ impl Validator {
                 }
                 Ok(Link { message, secure: false })
             }
-            Some(Err(NetError::Dns(DnsError::Nsec { .. }))) => Err(bogus("the proof of absence")),
+            Some(Err(NetError::Dns(DnsError::Nsec { response, .. }))) => {
+                let mut message = (*response).into_message();
+                if !expansion::is_proved(&message, name) {
+                    return Err(bogus("the proof of absence"));
+                }
+                message.answers.retain(|record| record.name == *name && belongs(record, kind));
+                Ok(Link { message, secure: true })
+            }
             Some(Err(error)) => Err(match work.trouble() {
                 Some(trouble) => trouble.into(),
                 None => DnsFailure::Malformed(printable(error.to_string().as_bytes())),

@@ -25,6 +25,7 @@ mod validate;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
@@ -99,7 +100,7 @@ impl Resolver {
             Some(text) => vec![name::parse(text).ok_or_else(|| ConfigError::ProbeName(text.clone()))?],
         };
         let mut servers = config.servers.clone();
-        let is_here = |server: &std::net::SocketAddr| server.ip().is_loopback();
+        let is_here = |server: &SocketAddr| server.ip().to_canonical().is_loopback();
         if matches!(config.trust, Trust::AuthenticData) && servers.iter().any(is_here) {
             servers.retain(is_here);
         }
@@ -150,7 +151,11 @@ impl Resolver {
         };
         match (&inner.means, belief) {
             (Means::Validate(validator), Belief::AuthenticData(_)) => {
-                validator.look_up(&name, kind, deadline).await
+                let reply = validator.look_up(&name, kind, deadline).await;
+                if let DnsReply::Failed(DnsFailure::Bogus(_)) = reply {
+                    inner.lock_standing().hasten();
+                }
+                reply
             }
             _ => plain::look_up(&inner.exchange, &name, kind, belief, deadline).await,
         }
@@ -274,6 +279,14 @@ impl Inner {
 impl Standing {
     fn is_told(&self) -> bool {
         matches!(self.seen, Some(Seen::Working(_) | Seen::Unusable(_)))
+    }
+
+    /// Where forged answers are seen, it may be the resolver that began to strip signatures: then every signed
+    /// domain looks forged, and its mail should not wait long for the next probe.
+    fn hasten(&mut self) {
+        if let Some((_, again)) = &mut self.probed {
+            *again = limits::PROBE_AGAIN_UNUSABLE.min(*again);
+        }
     }
 
     fn is_due(&self) -> bool {

@@ -44,10 +44,11 @@ pub mod dns {
     pub const CACHED_FAILURE_SECONDS: u32 = 5;
     /// A probe that got no answer is repeated by the first question after this.
     pub const PROBE_AGAIN_UNANSWERED: Duration = Duration::from_secs(5);
-    /// A probe that found DNSSEC unusable is repeated by the first question after this.
+    /// A probe that found DNSSEC unusable is repeated by the first question after this; so is one that found it
+    /// working, once an answer was forged.
     pub const PROBE_AGAIN_UNUSABLE: Duration = Duration::from_secs(60);
     /// A probe that found DNSSEC working is repeated by the first question after this.
-    pub const PROBE_AGAIN_WORKING: Duration = Duration::from_secs(1_800);
+    pub const PROBE_AGAIN_WORKING: Duration = Duration::from_secs(300);
     /// What is left of the time of a probe to see whether a silent resolver answers where DNSSEC is not asked for.
     pub const PROBE_SILENCE: Duration = Duration::from_secs(3);
     /// Text that comes from a server's answer (RFC 8914 extra text), in an error.

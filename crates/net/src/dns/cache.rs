@@ -53,6 +53,12 @@ impl<V: Clone> Kept<V> {
         }
     }
 
+    /// Forgets one.
+    pub(super) fn remove(&mut self, key: &Key) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.young.clear();

@@ -197,6 +197,10 @@ mod tests {
         assert_eq!(format!("{anchor:?}"), "TrustAnchor(1 keys of the root)");
         let commented = format!("; DNSKEY of the root\n{key}");
         TrustAnchor::read(file(&commented).path()).unwrap();
+        // As Unbound writes it.
+        let autotrust =
+            format!("; autotrust\n;;id: . 1\n{} ;;state=2 [  VALID  ] ;;count=0\n", key.trim_end());
+        TrustAnchor::read(file(&autotrust).path()).unwrap();
         for bad in ["", "; DNSKEY\n", "nonsense", ". IN DS 1 2 3 00"] {
             assert!(
                 matches!(TrustAnchor::read(file(bad).path()), Err(ConfigError::Anchor { .. })),

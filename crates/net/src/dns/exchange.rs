@@ -173,7 +173,8 @@ impl Server {
     }
 
     fn keep(&self, socket: Socket) {
-        if !self.address.ip().is_loopback() || socket.questions >= limits::QUESTIONS_PER_SOCKET {
+        if !self.address.ip().to_canonical().is_loopback() || socket.questions >= limits::QUESTIONS_PER_SOCKET
+        {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

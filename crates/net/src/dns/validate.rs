@@ -57,11 +57,11 @@ impl Validator {
     pub(super) async fn look_up(&self, name: &Name, kind: RecordKind, deadline: Instant) -> DnsReply {
         let work = Work::new(deadline);
         let way = WORK.scope(Arc::clone(&work), self.go(name, kind, &work));
-        match timeout_at(deadline, way).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(failure)) => DnsReply::Failed(failure),
-            Err(_) => DnsReply::Failed(DnsFailure::TimedOut),
+        let outcome = timeout_at(deadline, way).await.unwrap_or(Err(DnsFailure::TimedOut));
+        if outcome.is_err() {
+            self.upstream.forget(&work);
         }
+        outcome.unwrap_or_else(DnsReply::Failed)
     }
 
     /// One question, without going further along an alias.
@@ -73,7 +73,11 @@ impl Validator {
     ) -> Result<Link, DnsFailure> {
         let work = Work::new(deadline);
         let way = WORK.scope(Arc::clone(&work), self.validate(name, kind, &work));
-        timeout_at(deadline, way).await.unwrap_or(Err(DnsFailure::TimedOut))
+        let outcome = timeout_at(deadline, way).await.unwrap_or(Err(DnsFailure::TimedOut));
+        if outcome.is_err() {
+            self.upstream.forget(&work);
+        }
+        outcome
     }
 
     /// Whether signatures come with an answer at all.
@@ -191,26 +195,25 @@ fn belongs(record: &Record, kind: RecordType) -> bool {
 
 /// An absence that was let pass: proved by a secure NSEC or NSEC3, or in a zone that is proved to be unsigned.
 /// The validator lets an answer pass whose whole authority section is insecure, whatever zone that is of; so the
-/// zone must be one that the name is in ([`upstream::trim`] sees to it), and there must be one.
+/// zone must be one that the name is in. [`upstream::trim`] leaves no other, and here it is looked at again.
 fn absence(message: Message, name: &Name) -> Result<Link, &'static str> {
     let is_proof = |record: &&Record| {
         matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC(_) | DNSSECRData::NSEC3(_)))
     };
-    let in_bailiwick =
-        |record: &&Record| record.record_type() != RecordType::SOA || record.name.zone_of(name);
     if message.authorities.iter().filter(is_proof).any(|record| record.proof == Proof::Secure) {
         return Ok(Link { message, secure: true });
     }
-    let authorities = &message.authorities;
-    let bad = authorities
-        .iter()
-        .filter(|record| record.record_type() != RecordType::RRSIG)
-        .filter(in_bailiwick)
-        .any(|record| record.proof != Proof::Insecure);
-    if bad || !matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
-        return Err("the proof of absence");
+    let vouches = |record: &Record| match record.record_type() {
+        RecordType::RRSIG => true,
+        RecordType::SOA => record.proof == Proof::Insecure && record.name.zone_of(name),
+        _ => record.proof == Proof::Insecure,
+    };
+    let is_negative =
+        matches!(message.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain);
+    if is_negative && message.authorities.iter().all(vouches) {
+        return Ok(Link { message, secure: false });
     }
-    Ok(Link { message, secure: false })
+    Err("the proof of absence")
 }
 
 fn status(secure: bool) -> Security {

@@ -1,9 +1,10 @@
 //! A DNS server that says what a test tells it to, by UDP and TCP on a free port of 127.0.0.1.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, MX, SOA, TXT};
@@ -111,8 +112,12 @@ pub(crate) fn soa(owner: &str, ttl: u32, minimum: u32) -> Record {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     asked: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Seen>>,
     tasks: Vec<JoinHandle<()>>,
 }
+
+/// Ids and source ports.
+type Seen = (BTreeSet<u16>, BTreeSet<u16>);
 
 type Script = Arc<dyn Fn(&Asked) -> Vec<Vec<u8>> + Send + Sync>;
 
@@ -128,10 +133,14 @@ impl Server {
         };
         let address = udp.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::<Mutex<Seen>>::default();
         let read = {
-            let asked = Arc::clone(&asked);
-            move |packet: &[u8], tcp: bool| {
+            let (asked, seen) = (Arc::clone(&asked), Arc::clone(&seen));
+            move |packet: &[u8], from: SocketAddr, tcp: bool| {
                 let message = Message::from_vec(packet).unwrap();
+                let mut seen = seen.lock().unwrap();
+                seen.0.insert(message.metadata.id);
+                seen.1.insert(from.port());
                 let number = asked.fetch_add(1, Ordering::SeqCst);
                 Asked { message, tcp, number }
             }
@@ -142,7 +151,7 @@ impl Server {
                 let mut buffer = vec![0; 65_535];
                 loop {
                     let (bytes, from) = udp.recv_from(&mut buffer).await.unwrap();
-                    for packet in script(&read(&buffer[..bytes], false)) {
+                    for packet in script(&read(&buffer[..bytes], from, false)) {
                         // Nobody may be there any more.
                         let _ = udp.send_to(&packet, from).await;
                     }
@@ -151,23 +160,33 @@ impl Server {
         };
         let by_tcp = async move {
             loop {
-                let (mut stream, _) = tcp.accept().await.unwrap();
+                let (mut stream, from) = tcp.accept().await.unwrap();
                 let bytes = stream.read_u16().await.unwrap();
                 let mut packet = vec![0; usize::from(bytes)];
                 stream.read_exact(&mut packet).await.unwrap();
-                for packet in script(&read(&packet, true)) {
+                for packet in script(&read(&packet, from, true)) {
                     let bytes = u16::try_from(packet.len()).unwrap();
                     let _ = stream.write_all(&[&bytes.to_be_bytes(), packet.as_slice()].concat()).await;
                 }
             }
         };
         let tasks = vec![tokio::spawn(by_udp), tokio::spawn(by_tcp)];
-        Self { address, asked, tasks }
+        Self { address, asked, seen, tasks }
     }
 
     /// How many questions came.
     pub(crate) fn questions(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
+    }
+
+    /// The ids of all questions.
+    pub(crate) fn ids(&self) -> BTreeSet<u16> {
+        self.seen.lock().unwrap().0.clone()
+    }
+
+    /// The ports that they came from.
+    pub(crate) fn ports(&self) -> BTreeSet<u16> {
+        self.seen.lock().unwrap().1.clone()
     }
 }
 

@@ -17,7 +17,7 @@ impl Between {
     pub(crate) async fn start(
         server: SocketAddr,
         question: impl Fn(Vec<u8>) -> Self + Send + 'static,
-        change: impl Fn(&mut Vec<u8>) + Send + 'static,
+        mut change: impl FnMut(&mut Vec<u8>) + Send + 'static,
     ) -> SocketAddr {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let onward = UdpSocket::bind("127.0.0.1:0").await.unwrap();

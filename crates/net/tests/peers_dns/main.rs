@@ -232,3 +232,57 @@ async fn a_foreign_trust_anchor_is_found() {
     let Dnssec::Unusable(text) = resolver.probe().await else { panic!("it is believed") };
     assert!(text.contains("trust anchor"), "{text}");
 }
+
+/// Proves: K1
+#[tokio::test]
+async fn broken_packets_are_never_taken_for_unsigned_or_other_records() {
+    let internet = Internet::start();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        // xorshift: repeatable
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap()
+    };
+    let breaks = move |packet: &mut Vec<u8>| {
+        // Behind id and flags. A broken question makes the packet stray, and a stray packet is waited out.
+        let from = 12 + packet[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+        if next() % 3 == 0 && packet.len() > from {
+            for _ in 0..=next() % 3 {
+                let at = from + next() % (packet.len() - from);
+                packet[at] = packet[at].wrapping_add(u8::try_from(1 + next() % 255).unwrap());
+            }
+        }
+    };
+    let between = Between::start(internet.bind, Between::Ask, breaks).await;
+    let anchor = TrustAnchor::read(&internet.anchor()).unwrap();
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..40 {
+        let config = Config { cache: false, ..Config::new(vec![between], Trust::Validate(anchor.clone())) };
+        let resolver = Resolver::new(&config).unwrap();
+        if resolver.probe().await != Dnssec::Validated {
+            continue;
+        }
+        for _ in 0..4 {
+            for (name, kind, right) in TABLE
+                .into_iter()
+                .filter(|(_, _, right)| right.contains(" secure") && !right.contains("insecure"))
+            {
+                let reply = resolver.look_up(name, kind).await;
+                let verdict = verdict(&reply);
+                let failed = matches!(reply, DnsReply::Failed(_));
+                assert!(
+                    failed || verdict == right,
+                    "{name} {}: {right} is right, not {reply:?}",
+                    kind.as_wire()
+                );
+                if name == "host.example" && kind == RecordKind::A && !failed {
+                    assert_eq!(reply.addresses(), ["192.0.2.7".parse::<std::net::IpAddr>().unwrap()]);
+                }
+                *seen.entry(if failed { "failed" } else { "right" }).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(seen["failed"] > 100 && seen["right"] > 100, "{seen:?}");
+}

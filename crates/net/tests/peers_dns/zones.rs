@@ -161,7 +161,7 @@ fn write_zones(folder: &Path) {
             Signing::Good => sign(folder, zone, zone, &[]),
             Signing::Hashed => sign(folder, zone, zone, &["-3", "ab", "-H", "0"]),
             Signing::Expired => {
-                sign(folder, zone, zone, &["-P", "-s", "20200101000000", "-e", "20200201000000"])
+                sign(folder, zone, zone, &["-P", "-s", "20200101000000", "-e", "20200201000000"]);
             }
             Signing::Stripped => {
                 sign(folder, zone, zone, &[]);

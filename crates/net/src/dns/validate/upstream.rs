@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, Stream};
 use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG};
@@ -18,7 +18,7 @@ use hickory_resolver::net::{DnsError, DnsHandle, NetError};
 use tlsward_engine::ports::DnsFailure;
 use tokio::time::Instant;
 
-use super::super::cache::Kept;
+use super::super::cache::{Kept, Key};
 use super::super::exchange::{Exchange, Trouble};
 use super::super::name;
 use super::super::wire::{Flags, Query};
@@ -37,12 +37,14 @@ pub(super) struct Work {
     trouble: Mutex<Option<Trouble>>,
     /// A message that is there already when the validator asks for it.
     preset: Mutex<Option<(Name, RecordType, Message)>>,
+    /// The keys and delegations that were used, which are forgotten if nothing good comes of them.
+    used: Mutex<Vec<Key>>,
 }
 
 impl Work {
     pub(super) fn new(deadline: Instant) -> Arc<Self> {
-        let (trouble, preset) = (Mutex::new(None), Mutex::new(None));
-        Arc::new(Self { deadline, questions: AtomicU32::new(0), trouble, preset })
+        let (trouble, preset, used) = (Mutex::new(None), Mutex::new(None), Mutex::new(Vec::new()));
+        Arc::new(Self { deadline, questions: AtomicU32::new(0), trouble, preset, used })
     }
 
     pub(super) fn preset(&self, name: &Name, kind: RecordType, message: Message) {
@@ -56,6 +58,13 @@ impl Work {
 
     fn note(&self, trouble: &Trouble) {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| trouble.clone());
+    }
+
+    fn uses(&self, key: &Key) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if !used.contains(key) {
+            used.push(key.clone());
+        }
     }
 
     fn take_preset(&self, name: &Name, kind: RecordType) -> Option<Message> {
@@ -117,6 +126,7 @@ impl Upstream {
         let infrastructure = matches!(kind, RecordType::DNSKEY | RecordType::DS | RecordType::NS);
         let key = (name::write(name), u16::from(kind));
         if infrastructure {
+            work.uses(&key);
             let kept = self.lock().get(&key, Instant::now());
             if let Some((message, _)) = kept {
                 return Ok((*message).clone());
@@ -132,7 +142,16 @@ impl Upstream {
         Ok(message)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept<Arc<Message>>> {
+    /// Forgets what a question used. One forged or broken key would otherwise speak for its zone until its TTL ends.
+    pub(super) fn forget(&self, work: &Work) {
+        let used = std::mem::take(&mut *work.used.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut messages = self.lock();
+        for key in &used {
+            messages.remove(key);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept<Arc<Message>>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

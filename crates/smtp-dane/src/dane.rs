@@ -12,21 +12,14 @@ mod anchor;
 mod digests;
 mod verdict;
 
-use x509_cert::der::Decode;
-use x509_cert::name::Name;
-
 pub use verdict::{Match, Outcome, Refusal, Verdict, Why};
 
-use crate::certificate::{Certificate, Unreadable, name_or_placeholder, names_of};
-use crate::name::Reference;
+use crate::certificate::{Certificate, Unreadable};
 use crate::outline::Outline;
-use crate::pkix::{Chain, Presented, Time};
+use crate::pkix::{Chain, Presented};
 use crate::tlsa::{Tlsa, usable};
+use anchor::Below;
 use digests::Digests;
-
-/// Records with a whole certificate or key that are tried as an anchor the server did not send. Each costs a search
-/// for a path.
-const MAX_ANCHORS_FROM_DNS: usize = 4;
 
 /// Judges a chain, leaf first as it was sent, at `now` in Unix seconds, by all the records of a secure TLSA RRset.
 /// `references` are the names of RFC 7672 §3.2.2, which [`crate::applicability`] gives: the TLSA base domain
@@ -37,26 +30,36 @@ pub fn judge<C: AsRef<[u8]>>(rrset: &[Tlsa], chain: &[C], references: &[&str], n
     if told.is_empty() {
         return Verdict::NoneUsable(told.passed_over);
     }
-    let presented = match Presented::read(chain) {
-        Ok(presented) => presented,
-        Err(chain) => return Verdict::NotJudged(chain),
+    let Some(leaf) = chain.first() else { return Verdict::NotJudged(Chain::Empty) };
+    let leaf = match Outline::read(leaf.as_ref()) {
+        Ok(leaf) => leaf,
+        Err(reason) => return Verdict::NotJudged(Chain::Malformed { what: reason.to_string() }),
     };
-    let digests = Digests::new(&presented);
-    let mut refusals = Vec::new();
-    let mut from_dns = 0;
-    // DANE-EE first: it is the cheaper question.
-    let mut records: Vec<(usize, &Tlsa)> =
-        told.records.iter().filter_map(|place| Some((*place, rrset.get(*place)?))).collect();
-    records.sort_by_key(|(place, record)| (record.usage != 3, *place));
-    for (place, record) in records {
-        let judged = if record.usage == 3 {
-            digests.matches(record, 0).then_some(0).ok_or(Why::LeafDiffers)
-        } else {
-            anchor::judge(record, &presented, &digests, references, now, &mut from_dns)
+    let (ends, anchors): (Vec<_>, Vec<_>) = told
+        .records
+        .iter()
+        .filter_map(|place| Some((*place, rrset.get(*place)?)))
+        .partition(|(_, record)| record.usage == 3);
+    let mut refusals = Vec::with_capacity(ends.len());
+
+    // RFC 7672 §3.1.1: DANE-EE looks at the leaf and at nothing that comes with it.
+    let digests = Digests::new(leaf);
+    for (record, tlsa) in ends {
+        if digests.matches(tlsa) {
+            return Verdict::Authenticated(Match { record, depth: 0 });
+        }
+        refusals.push(Refusal { record, why: Why::LeafDiffers });
+    }
+    if !anchors.is_empty() {
+        let mut below = match Presented::read(chain) {
+            Ok(presented) => Below::new(presented, references, now),
+            Err(chain) => return Verdict::NotJudged(chain),
         };
-        match judged {
-            Ok(depth) => return Verdict::Authenticated(Match { record: place, depth }),
-            Err(why) => refusals.push(Refusal { record: place, why }),
+        for (record, tlsa) in anchors {
+            match below.judge(tlsa) {
+                Ok(depth) => return Verdict::Authenticated(Match { record, depth }),
+                Err(why) => refusals.push(Refusal { record, why }),
+            }
         }
     }
     Verdict::Refused(refusals)
@@ -80,46 +83,4 @@ pub fn suggest_tlsa<C: AsRef<[u8]>>(chain: &[C]) -> Result<Vec<Tlsa>, Unreadable
         records.push(Tlsa::new(2, 0, 1, digests::sha256(issuer)));
     }
     Ok(records)
-}
-
-/// RFC 7672 §3.2.3: DNS-IDs, and the common name where there are none.
-fn check_name(presented: &Presented<'_>, references: &[&str]) -> Result<(), Why> {
-    let leaf = &presented.leaf;
-    let references: Vec<Reference<'_>> = references.iter().filter_map(|host| Reference::new(host)).collect();
-    let covered = |name: &[u8]| references.iter().any(|reference| reference.is_covered_by(name));
-    if leaf.dns_names().next().is_some() {
-        return if leaf.dns_names().any(covered) { Ok(()) } else { Err(Why::Name { names: names_of(leaf) }) };
-    }
-    let constrained = presented.others.iter().any(Outline::has_name_constraints);
-    let common_name = common_name(leaf);
-    match common_name {
-        Some(name) if !constrained && covered(name.as_bytes()) => Ok(()),
-        Some(_) | None => Err(Why::Name { names: Vec::new() }),
-    }
-}
-
-fn common_name(leaf: &Outline<'_>) -> Option<String> {
-    let name = Name::from_der(leaf.subject).ok()?;
-    let text = name.common_name().ok()??;
-    Some(text.value().into_owned())
-}
-
-/// The anchor's own certificate is held to what webpki does not look at in an anchor.
-fn check_anchor(anchor: &Outline<'_>, intermediates: usize, now: i64) -> Result<(), Why> {
-    let period = anchor.period().ok_or(Why::Chain(Chain::NotAllowedToIssue))?;
-    let which = || crate::pkix::Which::Issuer(name_or_placeholder(anchor.subject));
-    if now > period.not_after {
-        return Err(Why::Time(Time::Expired { which: which(), not_after: period.not_after }));
-    }
-    if now < period.not_before {
-        return Err(Why::Time(Time::NotYetValid { which: which(), not_before: period.not_before }));
-    }
-    // RFC 7672 §3.1.2: the constraints of the anchor's certificate count.
-    match anchor.basic_constraints() {
-        (true, Some(length)) if intermediates > usize::from(length) => {
-            Err(Why::Chain(Chain::NotAllowedToIssue))
-        }
-        (true, _) => Ok(()),
-        (false, _) => Err(Why::Chain(Chain::NotAllowedToIssue)),
-    }
 }

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use hickory_proto::rr::Name;
-use tlsward_engine::ports::{Dns, DnsFailure, DnsReply, Dnssec, RecordKind};
+use tlsward_engine::ports::{Dns, DnsFailure, DnsReply, Dnssec, RecordData, RecordKind};
 use tokio::time::{Duration, Instant};
 
 pub use self::config::{Config, ConfigError, Trust, TrustAnchor, system_servers};
@@ -330,11 +330,24 @@ impl Dns for Resolver {
 
 /// How long a reply may be kept.
 fn kept_seconds(reply: &DnsReply) -> u32 {
+    let bytes: usize = reply.records().iter().map(data_bytes).sum();
     match reply {
+        _ if bytes > limits::CACHED_ANSWER_BYTES => 0,
         DnsReply::Found(answer) => answer.ttl.min(limits::CACHED_SECONDS),
         DnsReply::Absent(absence) => absence.ttl.min(limits::CACHED_ABSENCE_SECONDS),
         DnsReply::Failed(_) => limits::CACHED_FAILURE_SECONDS,
     }
+}
+
+/// About what a record takes in memory.
+fn data_bytes(record: &RecordData) -> usize {
+    let more = match record {
+        RecordData::A(_) | RecordData::Aaaa(_) => 0,
+        RecordData::Mx { exchange: name, .. } | RecordData::Ns(name) => name.len(),
+        RecordData::Txt(strings) => strings.iter().map(|string| size_of::<Vec<u8>>() + string.len()).sum(),
+        RecordData::Tlsa { data, .. } => data.len(),
+    };
+    size_of::<RecordData>() + more
 }
 
 /// A kept reply as it would come now.

@@ -35,6 +35,8 @@ pub mod dns {
     pub const VALIDATION_QUESTIONS: u32 = 200;
     /// Answers kept, and messages kept for validating.
     pub const CACHED_ANSWERS: usize = 8_192;
+    /// A larger answer is not kept, so that what strangers publish cannot fill the memory.
+    pub const CACHED_ANSWER_BYTES: usize = 4_096;
     /// The longest that records are kept, whatever their TTL.
     pub const CACHED_SECONDS: u32 = 3_600;
     /// The longest that absence is kept (RFC 2308 §5 advises one to three hours at most).

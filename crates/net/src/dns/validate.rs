@@ -22,7 +22,7 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::net::dnssec::DnssecDnsHandle;
 use hickory_resolver::net::{DnsError, DnsHandle as _, NetError};
 use tlsward_engine::ports::{Absence, Answer, DnsFailure, DnsReply, RecordKind, Security};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 
 use self::upstream::{Upstream, WORK, Work};
 use super::chain::{Chain, Step, record_type};
@@ -30,6 +30,7 @@ use super::config::TrustAnchor;
 use super::exchange::{Exchange, Trouble};
 use super::name;
 use super::wire::printable;
+use crate::limits::dns as limits;
 
 /// Validates, down from its anchors.
 pub(super) struct Validator {
@@ -49,7 +50,10 @@ pub(super) struct Link {
 impl Validator {
     pub(super) fn new(exchange: Arc<Exchange>, anchor: &TrustAnchor) -> Self {
         let upstream = Upstream::new(exchange);
-        let handle = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::clone(&anchor.0));
+        let longest = Duration::from_secs(u64::from(limits::CACHED_SECONDS));
+        let handle = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::clone(&anchor.0))
+            .validation_cache_size(limits::CACHED_ANSWERS)
+            .positive_validation_ttl(Duration::ZERO..=longest);
         Self { upstream, handle }
     }
 

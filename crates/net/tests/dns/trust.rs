@@ -11,7 +11,7 @@ use tlsward_engine::ports::{Dns as _, DnsFailure, Dnssec, RecordKind, Security};
 use tlsward_net::dns::{Config, Resolver, Trust};
 use tokio::time::advance;
 
-use super::server::{Asked, Server, a, alias, packet, soa};
+use super::server::{Asked, Server, a, alias, packet, soa, txt};
 use super::{absence, answer, failure};
 
 fn trusting(server: &Server) -> Resolver {
@@ -313,5 +313,25 @@ async fn an_answer_is_kept_for_its_ttl_and_tells_what_is_left_of_it() {
         }
         ask(name).await;
         assert_eq!(server.questions(), before + 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_is_not_kept() {
+    for (strings, questions) in [(10, 1), (20, 2)] {
+        let server = Server::start(move |asked| {
+            let mut message = asked.answer();
+            message.metadata.truncation = !asked.tcp;
+            if asked.tcp {
+                message.add_answer(txt("t.example", 60, &vec![[b'x'; 255].as_slice(); strings]));
+            }
+            vec![packet(&message)]
+        })
+        .await;
+        let resolver = Resolver::new(&Config::new(vec![server.address], Trust::Off)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(answer(resolver.look_up("t.example", RecordKind::Txt).await).records.len(), 1);
+        }
+        assert_eq!(server.questions(), 2 * questions, "{strings} strings");
     }
 }

@@ -82,9 +82,7 @@ async fn compare(resolver: &Resolver) {
 }
 
 fn trusting(server: SocketAddr) -> Resolver {
-    let mut config = Config::new(vec![server], Trust::AuthenticData);
-    config.probe_name = Some("example".to_owned());
-    Resolver::new(&config).unwrap()
+    Resolver::new(&Config::new(vec![server], Trust::AuthenticData)).unwrap()
 }
 
 fn validating(server: SocketAddr, internet: &Internet) -> Resolver {
@@ -207,6 +205,36 @@ async fn a_signed_name_cannot_be_denied_with_records_of_an_unsigned_zone() {
     let resolver = validating(between, &internet);
     assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "found secure");
     assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::Tlsa).await), "bogus");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn the_response_code_beside_an_alias_denies_nothing() {
+    let internet = Internet::start();
+    let no_name = |answer: &mut Vec<u8>| {
+        if answer[12..].starts_with(b"\x05alias") {
+            answer[3] |= 3;
+        }
+    };
+    let between = Between::start(internet.bind, Between::Ask, no_name).await;
+    let resolver = validating(between, &internet);
+    let reply = resolver.look_up("alias.example", RecordKind::A).await;
+    assert_eq!(verdict(&reply), "found secure, first secure");
+}
+
+#[tokio::test]
+async fn validating_one_answer_takes_a_bounded_number_of_questions() {
+    let internet = Internet::start();
+    let resolver = validating(internet.bind, &internet);
+    let deep = |zone: &str| format!("{}{zone}", "a.".repeat(110));
+    // Each label could be a zone of its own and is looked at.
+    let once = resolver.look_up(&deep("deep.plain"), RecordKind::A).await;
+    assert_eq!(verdict(&once), "found insecure");
+    let twice = resolver.look_up(&deep("twice.plain"), RecordKind::A).await;
+    assert!(
+        matches!(&twice, DnsReply::Failed(DnsFailure::Malformed(text)) if text.contains("200")),
+        "{twice:?}"
+    );
 }
 
 /// Proves: K1

@@ -26,7 +26,7 @@ const ZONES: [(&str, Signing, &str); 7] = [
          moved DNAME example.\n",
     ),
     ("hashed", Signing::Hashed, "host A 192.0.2.9\nto-example CNAME host.example.\n*.wild A 192.0.2.9\n"),
-    ("plain", Signing::None, "host A 192.0.2.10\nto-example CNAME host.example.\n"),
+    ("plain", Signing::None, DEEP),
     // A record was changed after signing.
     ("forged", Signing::Good, "host A 192.0.2.11\ngood A 192.0.2.12\n"),
     ("expired", Signing::Expired, "host A 192.0.2.13\n"),
@@ -35,6 +35,12 @@ const ZONES: [(&str, Signing, &str); 7] = [
     // Nobody serves it.
     ("down", Signing::Good, "host A 192.0.2.15\n"),
 ];
+
+const DEEP: &str = concat!(
+    "host A 192.0.2.10\nto-example CNAME host.example.\n*.deep A 192.0.2.10\n*.twice CNAME ",
+    "b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.",
+    "b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.b.deep\n",
+);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Signing {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, Stream};
 use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG};
-use hickory_proto::op::{DnsRequest, DnsResponse, Message};
+use hickory_proto::op::{DnsRequest, DnsResponse, Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -134,7 +134,12 @@ impl Upstream {
         }
         work.count()?;
         let message = trim(self.fetch(name, kind, work.deadline).await?, name, kind);
-        if infrastructure {
+        let bytes = if infrastructure {
+            message.to_vec().map_or(usize::MAX, |packet| packet.len())
+        } else {
+            usize::MAX
+        };
+        if bytes <= limits::CACHED_ANSWER_BYTES {
             let ttl = message.all_sections().map(|record| record.ttl).min().unwrap_or(0);
             let kept = Arc::new(message.clone());
             self.lock().insert(key, kept, Instant::now(), ttl.min(limits::CACHED_ABSENCE_SECONDS));
@@ -196,6 +201,11 @@ fn trim(mut message: Message, name: &Name, kind: RecordType) -> Message {
             }
     });
     let is_positive = !message.answers.is_empty();
+    if is_positive {
+        // RFC 6604 §3: the code is about the end of the chain. That end is a question of its own, and what is said
+        // of it here would not be validated.
+        message.metadata.response_code = ResponseCode::NoError;
+    }
     // Only where a wildcard was expanded is absence part of a positive answer (RFC 4035 §5.3.4).
     let is_expanded = message
         .answers

@@ -4,6 +4,7 @@
 //! [`ports`]; each room of the square has a module.
 
 pub mod check;
+pub mod enforce;
 pub mod facts;
 pub mod ports;
 pub mod receive;

@@ -1,10 +1,35 @@
 //! Replies of DNS in the terms of `smtp-dane`.
 
-use smtp_dane::applicability::{Addresses, Destination, Mx, Security, TlsaAnswer};
+use smtp_dane::applicability::{
+    Addresses, Applicability, Destination, InsecureMx, Mx, Search, Security, TlsaAnswer, begin,
+};
 use smtp_dane::tlsa::Tlsa;
 
-use super::observations::{HostReplies, aliases};
+use super::observations::{HostReplies, MxHost, aliases};
 use crate::ports::{self, DnsReply, RecordData};
+
+/// Walks the look-ups that were made for a host again, as a sender does: what they lead to. `None` where a look-up
+/// is missing.
+pub(crate) fn applicability(
+    domain: &str,
+    mx_reply: &DnsReply,
+    host: &MxHost,
+    insecure_mx: InsecureMx,
+) -> Option<Applicability> {
+    let replies = host.replies.as_ref()?;
+    let mut search =
+        begin(destination(domain, mx_reply, &host.host), mx(mx_reply), addresses(replies), insecure_mx);
+    let mut answers = host.tlsa.iter();
+    loop {
+        match search {
+            Search::Done(applicability) => return Some(applicability),
+            Search::Ask(question) => {
+                let (_, reply) = answers.next()?;
+                search = question.answer(tlsa(reply));
+            }
+        }
+    }
+}
 
 /// Where mail for `domain` goes when it goes to `host`.
 pub(super) fn destination<'a>(domain: &'a str, mx: &'a DnsReply, host: &'a str) -> Destination<'a> {

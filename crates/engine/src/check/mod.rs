@@ -14,10 +14,10 @@ mod code;
 pub(crate) mod dane_terms;
 mod decide;
 pub(crate) mod gather;
-mod observations;
+pub(crate) mod observations;
 mod options;
 mod report;
-mod text;
+pub(crate) mod text;
 
 use mta_sts::policy_domain::PolicyDomain;
 use smtp_dane::pkix::TrustRoots;

@@ -3,10 +3,16 @@
 //! Every text that came from the network is cut and has its control characters escaped (`check::text`), so a
 //! terminal or a page that escapes HTML can show it. The field names are those of `check --json` and stay put.
 
+use mta_sts::policy::Policy;
+use mta_sts::policy_domain::PolicyDomain;
 use serde::{Serialize, Serializer};
 
 use super::code::{Code, Level};
+use super::text::tame;
 use crate::facts::UnixTime;
+
+/// Records of one RRset, and lines of a policy, that a report shows.
+pub(super) const MAX_VALUES: usize = 30;
 
 /// What becomes of mail from a sender that enforces and holds no older policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,6 +144,22 @@ pub struct PolicyFacts {
     pub mx: Vec<String>,
     /// Its lines as served.
     pub lines: Vec<String>,
+}
+
+impl PolicyFacts {
+    /// Of the policy of `domain`, which `id` announces.
+    #[must_use]
+    pub fn of(domain: &PolicyDomain, policy: &Policy, id: Option<String>) -> Self {
+        let mx = policy.mx().iter().take(MAX_VALUES);
+        Self {
+            url: domain.policy_url(),
+            id,
+            mode: policy.mode().as_wire(),
+            max_age: policy.max_age().as_secs(),
+            mx: mx.map(|pattern| tame(&pattern.as_wire()).into_owned()).collect(),
+            lines: policy.lines().take(MAX_VALUES).map(|line| tame(line).into_owned()).collect(),
+        }
+    }
 }
 
 /// One MX host, and whether it would be used.

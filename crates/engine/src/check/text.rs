@@ -9,7 +9,7 @@ use crate::ports::{RecordData, SmtpOutcome, TlsFailure};
 const MAX_CHARS: usize = 200;
 
 /// The text, cut to one readable line.
-pub(super) fn tame(text: &str) -> Cow<'_, str> {
+pub(crate) fn tame(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_CHARS && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
     }
@@ -29,7 +29,7 @@ pub(super) fn tame(text: &str) -> Cow<'_, str> {
 }
 
 /// Bytes that should be text.
-pub(super) fn tame_bytes(bytes: &[u8]) -> String {
+pub(crate) fn tame_bytes(bytes: &[u8]) -> String {
     // Four bytes a character at most: what is beyond is cut anyway.
     let bytes = bytes.get(..4 * (MAX_CHARS + 1)).unwrap_or(bytes);
     tame(&String::from_utf8_lossy(bytes)).into_owned()
@@ -64,7 +64,7 @@ pub(super) fn record_value(record: &RecordData) -> String {
 }
 
 /// Items as a person lists them.
-pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     const MOST: usize = 8;
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     if items.len() <= MOST {
@@ -89,7 +89,7 @@ pub(super) fn outcome(outcome: &SmtpOutcome) -> String {
 }
 
 /// Why there was no TLS session, in one line.
-pub(super) fn tls_failure(failure: &TlsFailure) -> String {
+pub(crate) fn tls_failure(failure: &TlsFailure) -> String {
     match failure {
         TlsFailure::NothingInCommon { offered: Some((version_offered, suite)) } => format!(
             "no TLS version and cipher in common: the server offers {} with cipher 0x{suite:04X}",

@@ -1,7 +1,7 @@
 //! What DANE says of one MX host, beside and before MTA-STS (RFC 8461 §2).
 
 use bytes::Bytes;
-use smtp_dane::applicability::{Applicability, InsecureMx, NotApplicable, Search, Unreachable, begin};
+use smtp_dane::applicability::{Applicability, InsecureMx, NotApplicable, Unreachable};
 use smtp_dane::tlsa::Tlsa;
 use smtp_dane::{certificate::Certificate, dane};
 
@@ -53,7 +53,7 @@ pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts
     }
     // Without a signature on the MX records most senders leave DANE alone (RFC 7672 §2.2.1).
     let mx_is_signed = seen.mx.security() == Some(Security::Secure);
-    match applicability(case, host) {
+    match dane_terms::applicability(seen.domain.as_str(), &seen.mx, host, InsecureMx::Use) {
         Some(Applicability::NotApplicable(why)) => {
             let unsigned = host.tlsa.iter().find(|(_, reply)| matches!(reply, DnsReply::Found(_)));
             match (why, unsigned) {
@@ -119,28 +119,6 @@ fn refusal(rrset: &[Tlsa], verdict: &dane::Verdict) -> Option<String> {
             let record = rrset.get(refusal.record).map(Tlsa::as_policy_string).unwrap_or_default();
             format!("`{record}`: {}", refusal.why)
         }))),
-    }
-}
-
-/// Walks the look-ups again, as a sender does.
-fn applicability(case: &Case<'_>, host: &MxHost) -> Option<Applicability> {
-    let seen = case.seen;
-    let replies = host.replies.as_ref()?;
-    let mut search = begin(
-        dane_terms::destination(seen.domain.as_str(), &seen.mx, &host.host),
-        dane_terms::mx(&seen.mx),
-        dane_terms::addresses(replies),
-        InsecureMx::Use,
-    );
-    let mut answers = host.tlsa.iter();
-    loop {
-        match search {
-            Search::Done(applicability) => return Some(applicability),
-            Search::Ask(question) => {
-                let (_, reply) = answers.next()?;
-                search = question.answer(dane_terms::tlsa(reply));
-            }
-        }
     }
 }
 

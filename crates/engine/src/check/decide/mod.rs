@@ -18,7 +18,7 @@ use smtp_dane::pkix::TrustRoots;
 use super::advice;
 use super::code::Code;
 use super::observations::{Cut, Observations, aliases};
-use super::report::{PolicyFacts, RecordFacts, Report};
+use super::report::{MAX_VALUES, PolicyFacts, RecordFacts, Report};
 use super::text::{record_value, tame};
 use crate::facts::UnixTime;
 use crate::ports::{DnsReply, Dnssec, Security};
@@ -26,9 +26,6 @@ use findings::Findings;
 use mx::{MailState, Stake};
 use policy_host::PolicyState;
 use record::RecordState;
-
-/// Records of one RRset that a report shows.
-const MAX_VALUES: usize = 30;
 
 /// A domain while it is judged.
 struct Case<'a> {
@@ -86,7 +83,7 @@ pub fn decide(seen: &Observations, roots: &TrustRoots, now: UnixTime) -> Report 
         verdict,
         findings: case.findings.into_sorted(),
         records: case.records,
-        policy: in_use.map(|policy| policy_facts(seen, policy, id)),
+        policy: in_use.map(|policy| PolicyFacts::of(&seen.domain, policy, id)),
         mx: hosts.into_iter().map(|(facts, _)| facts).collect(),
         tlsrpt,
         dnssec: match &seen.dnssec {
@@ -132,22 +129,6 @@ fn of_the_check(case: &mut Case<'_>) {
     }
     if case.seen.timed_out {
         case.findings.add(Code::TimeLimitReached, domain, "");
-    }
-}
-
-fn policy_facts(seen: &Observations, policy: &Policy, id: Option<String>) -> PolicyFacts {
-    PolicyFacts {
-        url: seen.domain.policy_url(),
-        id,
-        mode: policy.mode().as_wire(),
-        max_age: policy.max_age().as_secs(),
-        mx: policy
-            .mx()
-            .iter()
-            .take(MAX_VALUES)
-            .map(|pattern| tame(&pattern.as_wire()).into_owned())
-            .collect(),
-        lines: policy.lines().take(MAX_VALUES).map(|line| tame(line).into_owned()).collect(),
     }
 }
 

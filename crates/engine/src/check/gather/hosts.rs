@@ -33,6 +33,16 @@ pub(super) async fn gather_mail<W: World>(within: &Within<'_, W>, domain: &str) 
     mail
 }
 
+/// Looks up the hosts, their addresses and TLSA records, and connects to none.
+pub(crate) async fn look_up_mail<W: World>(within: &Within<'_, W>, domain: &str) -> Mail {
+    let mut mail = look_up_list(within, domain).await;
+    let hosts = std::mem::take(&mut mail.hosts);
+    let (mx, apex) = (&mail.mx, mail.apex.as_ref());
+    let each = hosts.into_iter().map(|host| look_up_host(within, domain, mx, apex, host)).collect();
+    mail.hosts = some_at_once(each, HOSTS_AT_ONCE).await;
+    mail
+}
+
 async fn look_up_list<W: World>(within: &Within<'_, W>, domain: &str) -> Mail {
     let mx = within.look_up(domain, RecordKind::Mx).await;
     let apex = match &mx {
@@ -94,6 +104,23 @@ async fn look_at<W: World>(
     host.tlsa = tlsa;
     host.tlsrpt = tlsrpt;
     (host, cut)
+}
+
+async fn look_up_host<W: World>(
+    within: &Within<'_, W>,
+    domain: &str,
+    mx: &DnsReply,
+    apex: Option<&HostReplies>,
+    host: MxHost,
+) -> MxHost {
+    if !is_host(&host.host) {
+        return host;
+    }
+    let mut host = with_addresses(within, apex, host).await;
+    let (tlsa, tlsrpt) = look_up_tlsa(within, domain, mx, &host).await;
+    host.tlsa = tlsa;
+    host.tlsrpt = tlsrpt;
+    host
 }
 
 async fn with_addresses<W: World>(

@@ -16,8 +16,8 @@ use mta_sts::policy_domain::{POLICY_PATH, PolicyDomain};
 use super::observations::{Cut, Fetch, HostReplies, Observations, Subdomain};
 use super::options::{ADDRESSES_AT_ONCE, MAX_ADDRESSES, Options};
 use crate::ports::{DnsReply, HttpsTarget, RecordKind, World};
-use hosts::Mail;
-pub(crate) use hosts::is_host;
+pub(crate) use hosts::Mail;
+pub(crate) use hosts::{is_host, look_up_mail};
 pub(crate) use within::{Within, some_at_once};
 
 pub(crate) const STS_VERSION: &[u8] = b"v=STSv1";

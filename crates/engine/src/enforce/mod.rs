@@ -1,0 +1,7 @@
+//! The sender's side of MTA-STS and DANE. So far: the explanation of what a sender would do for a next hop now.
+
+mod explain;
+mod explanation;
+
+pub use explain::explain_policy;
+pub use explanation::{Applied, Explanation, HostRule, Rule, Step, StepName, StepOutcome};

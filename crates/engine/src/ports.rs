@@ -1,8 +1,10 @@
 //! The traits through which all of it meets the world. They carry values of [`crate::facts`], never verdicts
 //! of a wire format.
 
+mod checks;
 mod world;
 
+pub use checks::{Audit, Checks, SPELLS_KEPT, Spell};
 pub use world::*;
 
 use std::future::Future;

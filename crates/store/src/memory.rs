@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tls_rpt::report::{PolicyResult, Repair};
 use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, UnixTime, Verdict};
 use tlsward_engine::ports::{
-    DayRange, DomainDetail, DomainLine, Evidence, FailureLine, Intake, Page, RawOf, ReportDetail, ReportLine,
-    ReportQuery, SetAsideLine, StoreError, Totals,
+    Audit, Checks, DayRange, DomainDetail, DomainLine, Evidence, FailureLine, Intake, Page, RawOf,
+    ReportDetail, ReportLine, ReportQuery, SPELLS_KEPT, SetAsideLine, Spell, StoreError, Totals,
 };
 
 use crate::cursor::{self, List, Place, Start};
@@ -40,6 +40,7 @@ struct State {
     dropped: u64,
     duplicates: u64,
     last_received_at: Option<UnixTime>,
+    audits: BTreeMap<String, Vec<Spell>>,
 }
 
 #[derive(Debug)]
@@ -345,6 +346,45 @@ impl Intake for MemoryStore {
         } else {
             state.settled_before(id, &filing)
         }))
+    }
+}
+
+impl Checks for MemoryStore {
+    fn note(&self, audit: Audit) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let mut state = self.state();
+        let spells = state.audits.entry(audit.domain.clone()).or_default();
+        match spells.last_mut() {
+            Some(newest) if audit.at <= newest.last.at => {}
+            Some(newest) if newest.last.snapshot == audit.snapshot => newest.last = audit,
+            _ => {
+                spells.push(Spell { since: audit.at, last: audit });
+                let surplus = spells.len().saturating_sub(SPELLS_KEPT);
+                spells.drain(..surplus);
+            }
+        }
+        ready(Ok(()))
+    }
+
+    fn latest(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Spell>, StoreError>> + Send {
+        let after = after.unwrap_or_default();
+        let state = self.state();
+        let newest = state.audits.iter().filter(|(domain, _)| domain.as_str() > after);
+        let newest = newest.filter_map(|(_, spells)| spells.last().cloned());
+        ready(Ok(newest.take(limit.min(MAX_PAGE)).collect()))
+    }
+
+    fn spells(
+        &self,
+        domain: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Spell>, StoreError>> + Send {
+        let state = self.state();
+        let spells = state.audits.get(domain).map(Vec::as_slice).unwrap_or_default();
+        ready(Ok(spells.iter().rev().take(limit.min(MAX_PAGE)).cloned().collect()))
     }
 }
 

@@ -6,7 +6,7 @@ use support::*;
 use tls_rpt::count::Bounds;
 use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::{Receipt, Road, SetAsideReason, Trust, Verdict};
-use tlsward_engine::ports::{DayRange, Evidence, Intake, RawOf, StoreError};
+use tlsward_engine::ports::{Audit, Checks, DayRange, Evidence, Intake, RawOf, SPELLS_KEPT, StoreError};
 use tlsward_store::Quotas;
 
 /// Proves: R4
@@ -544,5 +544,59 @@ fn a_page_holds_at_most_a_thousand_items_and_at_least_one() {
         let detail = store.report(ids[0], usize::MAX).await.expect("detail").expect("there");
         assert_eq!(detail.policies[0].failure_details.as_ref().map(Vec::len), Some(1000));
         assert_eq!(detail.failure_count, 1500);
+    });
+}
+
+fn audit(domain: &str, at: i64, snapshot: &str) -> Audit {
+    Audit {
+        domain: domain.to_owned(),
+        at,
+        verdict: "delivers".to_owned(),
+        snapshot: snapshot.to_owned(),
+        report: format!("{{\"checked_at\":{at}}}"),
+    }
+}
+
+#[test]
+fn audits_that_come_to_the_same_are_one_spell() {
+    on_both!(store => {
+        for (at, snapshot) in [(10, "a"), (20, "a"), (30, "b"), (40, "a")] {
+            store.note(audit("x.example", at, snapshot)).await.expect("noted");
+        }
+        // One that comes late changes nothing, also when it is told twice.
+        store.note(audit("x.example", 35, "c")).await.expect("noted");
+        store.note(audit("x.example", 40, "a")).await.expect("noted");
+        let spells = store.spells("x.example", 10).await.expect("spells");
+        let seen: Vec<_> = spells.iter().map(|spell| (spell.since, spell.last.at, spell.last.snapshot.as_str())).collect();
+        assert_eq!(seen, [(40, 40, "a"), (30, 30, "b"), (10, 20, "a")]);
+        assert_eq!(spells[2].last, audit("x.example", 20, "a"));
+        assert_eq!(store.spells("x.example", 1).await.expect("spells").len(), 1);
+        assert!(store.spells("y.example", 10).await.expect("spells").is_empty());
+    });
+}
+
+#[test]
+fn the_newest_spell_of_each_domain_is_listed_by_name() {
+    on_both!(store => {
+        for (domain, at) in [("b.example", 1), ("a.example", 2), ("c.example", 3), ("b.example", 4)] {
+            store.note(audit(domain, at, &at.to_string())).await.expect("noted");
+        }
+        let page = store.latest(None, 2).await.expect("latest");
+        let seen: Vec<_> = page.iter().map(|spell| (spell.last.domain.as_str(), spell.since)).collect();
+        assert_eq!(seen, [("a.example", 2), ("b.example", 4)]);
+        let page = store.latest(Some("b.example"), 2).await.expect("latest");
+        assert_eq!(page.iter().map(|spell| spell.last.domain.as_str()).collect::<Vec<_>>(), ["c.example"]);
+    });
+}
+
+#[test]
+fn the_oldest_spells_make_room() {
+    on_both!(store => {
+        let many = SPELLS_KEPT as i64 + 3;
+        for at in 1..=many {
+            store.note(audit("x.example", at, &at.to_string())).await.expect("noted");
+        }
+        let spells = store.spells("x.example", 1000).await.expect("spells");
+        assert_eq!((spells.len(), spells[0].since, spells[spells.len() - 1].since), (SPELLS_KEPT, many, 4));
     });
 }

@@ -14,6 +14,7 @@ mod code;
 pub(crate) mod dane_terms;
 mod decide;
 pub(crate) mod gather;
+mod history;
 pub(crate) mod observations;
 mod options;
 mod report;
@@ -28,6 +29,7 @@ use crate::ports::World;
 pub use code::{About, Code, Level, Pitfall};
 pub use decide::decide;
 pub use gather::gather;
+pub use history::{Change, Snapshot};
 pub use observations::{
     Cut, Fetch, HostReplies, MxHost, Observations, Probe, RuaProbe, RuaSeen, Subdomain, aliases,
 };

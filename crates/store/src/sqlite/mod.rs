@@ -4,7 +4,9 @@
 //! wait for it. A lock on a file beside it keeps a second server out. No mmap: an I/O error would then be a
 //! signal, and not an error.
 
+mod audits;
 mod books;
+mod change;
 mod columns;
 mod digests;
 mod domains;
@@ -39,6 +41,7 @@ use tlsward_engine::ports::{
 };
 
 use self::books::Books;
+use self::change::Closure;
 use self::failure::Failure;
 pub(crate) use self::packed::PackedRows;
 use self::queue::{Bounds, Input, Job, Queue, Submission};
@@ -140,6 +143,23 @@ impl SqliteStore {
             pushed?;
             answer.await.unwrap_or_else(|_| Err(StoreError::Unavailable("it was not written".to_owned())))
         }
+    }
+}
+
+impl SqliteStore {
+    /// Has `run` done in the writer's next transaction; resolves after that has been synced. `bytes`: what it holds.
+    /// It may run more than once, of which one counts.
+    pub(crate) fn change<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        run: impl FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send {
+        self.submit(move |reply| Job::Change(Box::new(Closure { run, value: None, bytes, reply })))
+    }
+
+    /// Those who answer questions.
+    pub(crate) fn readers(&self) -> &Readers {
+        &self.readers
     }
 }
 

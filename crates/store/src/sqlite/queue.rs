@@ -11,6 +11,7 @@ use tls_rpt::report::FailureDetails;
 use tlsward_engine::facts::{RawInput, Receipt};
 use tlsward_engine::ports::StoreError;
 
+use super::change::Change;
 use super::packed::PackedPolicy;
 use crate::filing::{Filing, HeldHead};
 use crate::session::{Details, Session};
@@ -72,6 +73,8 @@ pub(crate) enum Job {
         batch: SessionBatch,
         done: mpsc::SyncSender<bool>,
     },
+    /// A small write of another room.
+    Change(Box<dyn Change>),
     /// Every row of a load is in: which report has which domains.
     Finish {
         load: u64,
@@ -89,6 +92,7 @@ impl Job {
             Self::File(Submission { input: Input::Fresh { raw, .. }, .. }) | Self::Keep { raw, .. } => {
                 1024 + raw.bytes.len()
             }
+            Self::Change(change) => 4096 + change.bytes(),
             // A batch takes about as long to write as so many bytes.
             Self::Rows { .. } | Self::Sessions { .. } => GROUP_BYTES / 4,
             Self::File(_) | Self::Finish { .. } | Self::Abandon { .. } => 4096,

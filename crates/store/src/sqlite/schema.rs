@@ -71,6 +71,12 @@ CREATE TABLE session (
     PRIMARY KEY (domain, report)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE day (day INTEGER PRIMARY KEY, first_report INTEGER NOT NULL, last_report INTEGER NOT NULL) STRICT;
+", "
+CREATE TABLE audit (
+    domain TEXT NOT NULL, since INTEGER NOT NULL, last_at INTEGER NOT NULL, verdict TEXT NOT NULL,
+    snapshot TEXT NOT NULL, report TEXT NOT NULL,
+    PRIMARY KEY (domain, since)
+) STRICT;
 "];
 
 /// Makes the file one of this program's version.

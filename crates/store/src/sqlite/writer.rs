@@ -67,7 +67,7 @@ pub(crate) enum Outcome {
     Kept(i64),
     /// Nothing was written.
     Refused(StoreError),
-    /// A batch is in.
+    /// A batch, or a small write, is in.
     Taken,
     /// The reports with these ids, of papers in order, await their rows; their raw input is in.
     Loading {
@@ -199,6 +199,7 @@ impl<'c> Writer<'c> {
             Job::Keep { raw, digest, .. } => self.keep(raw, digest),
             Job::Rows { batch, .. } => self.add_rows(batch),
             Job::Sessions { batch, .. } => self.add_sessions(batch),
+            Job::Change(change) => change.apply(self.connection).map(|()| Outcome::Taken),
             Job::Finish { load, heads } => self.finish_load(*load, heads),
             Job::Abandon { load } => self.abandon_load(*load),
         }
@@ -217,6 +218,7 @@ impl<'c> Writer<'c> {
             (Job::Rows { done, .. } | Job::Sessions { done, .. }, outcome) => {
                 done.send(matches!(outcome, Outcome::Taken)).unwrap_or_default();
             }
+            (Job::Change(change), _) => change.answer(Ok(())),
             (Job::Finish { load, .. }, Outcome::Finished(receipt)) => self.end_load(load, Ok(receipt)),
             (Job::Finish { load, .. } | Job::Abandon { load }, _) => self.end_load(load, Err(unreadable())),
             // `apply` answers each kind of job with its own kind of outcome; a reply that is dropped says so.
@@ -229,6 +231,7 @@ impl<'c> Writer<'c> {
             Job::File(submission) => tell(submission, Err(error)),
             Job::Keep { reply, .. } => drop(reply.send(Err(error))),
             Job::Rows { done, .. } | Job::Sessions { done, .. } => done.send(false).unwrap_or_default(),
+            Job::Change(change) => change.answer(Err(error)),
             // Its rows are to go; the caller is answered after that.
             Job::Finish { load, .. } => self.setup.queue.push_own(Job::Abandon { load }),
             Job::Abandon { load } => self.end_load(load, Err(error)),

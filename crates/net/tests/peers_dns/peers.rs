@@ -1,0 +1,343 @@
+//! What holds with real servers. In a module of this name, by which a quick test run leaves it out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::between::{Between, replace, replace_first};
+use super::zones::Internet;
+use tlsward_engine::ports::{Dns as _, DnsFailure, DnsReply, Dnssec, RecordKind, Security};
+use tlsward_net::dns::{Config, Resolver, Trust, TrustAnchor};
+
+/// What is expected, in a word.
+fn verdict(reply: &DnsReply) -> String {
+    let word = |security: Security| match security {
+        Security::Secure => "secure",
+        Security::Insecure => "insecure",
+    };
+    match reply {
+        DnsReply::Found(answer) if answer.aliases.is_empty() => format!("found {}", word(answer.security)),
+        DnsReply::Found(answer) => {
+            format!("found {}, first {}", word(answer.security), word(answer.first_security))
+        }
+        DnsReply::Absent(absence) => {
+            let what = if absence.name_exists { "no data" } else { "no name" };
+            format!("{what} {}", word(absence.security))
+        }
+        DnsReply::Failed(DnsFailure::Bogus(_)) => "bogus".to_owned(),
+        DnsReply::Failed(DnsFailure::Server(_) | DnsFailure::TimedOut) => "outage".to_owned(),
+        DnsReply::Failed(other) => format!("{other:?}"),
+    }
+}
+
+/// What every way to ask must agree on.
+const TABLE: [(&str, RecordKind, &str); 31] = [
+    ("host.example", RecordKind::A, "found secure"),
+    ("example", RecordKind::Mx, "found secure"),
+    ("_25._tcp.host.example", RecordKind::Tlsa, "found secure"),
+    ("alias.example", RecordKind::A, "found secure, first secure"),
+    ("any.wild.example", RecordKind::A, "found secure"),
+    ("a.b.wild.example", RecordKind::A, "found secure"),
+    ("known.wild.example", RecordKind::A, "no data secure"),
+    ("a.known.wild.example", RecordKind::A, "no name secure"),
+    ("a.deep.wild.example", RecordKind::A, "found secure, first secure"),
+    ("host.moved.example", RecordKind::A, "found secure, first secure"),
+    ("host.example", RecordKind::Mx, "no data secure"),
+    ("_tcp.host.example", RecordKind::Tlsa, "no data secure"),
+    ("any.wild.example", RecordKind::Tlsa, "no data secure"),
+    ("gone.example", RecordKind::A, "no name secure"),
+    ("_25._tcp.gone.example", RecordKind::Tlsa, "no name secure"),
+    ("to-gone.example", RecordKind::A, "no name secure"),
+    ("gone", RecordKind::A, "no name secure"),
+    ("host.hashed", RecordKind::A, "found secure"),
+    ("host.hashed", RecordKind::Tlsa, "no data secure"),
+    ("any.wild.hashed", RecordKind::A, "found secure"),
+    ("any.wild.hashed", RecordKind::Tlsa, "no data secure"),
+    ("gone.hashed", RecordKind::A, "no name secure"),
+    ("to-example.hashed", RecordKind::A, "found secure, first secure"),
+    ("host.plain", RecordKind::A, "found insecure"),
+    ("gone.plain", RecordKind::A, "no name insecure"),
+    ("to-plain.example", RecordKind::A, "found insecure, first secure"),
+    ("to-example.plain", RecordKind::A, "found insecure, first insecure"),
+    ("host.forged", RecordKind::A, "bogus"),
+    ("host.expired", RecordKind::A, "bogus"),
+    ("host.unsigned", RecordKind::A, "bogus"),
+    ("host.down", RecordKind::A, "outage"),
+];
+
+async fn compare(resolver: &Resolver) {
+    let mut wrong = Vec::new();
+    for (name, kind, expected) in TABLE {
+        let reply = resolver.look_up(name, kind).await;
+        if verdict(&reply) != expected {
+            wrong.push(format!("{name} {}: {expected} expected, not {reply:?}", kind.as_wire()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn trusting(server: SocketAddr) -> Resolver {
+    Resolver::new(&Config::new(vec![server], Trust::AuthenticData)).unwrap()
+}
+
+fn validating(server: SocketAddr, internet: &Internet) -> Resolver {
+    let anchor = TrustAnchor::read(&internet.anchor()).unwrap();
+    Resolver::new(&Config::new(vec![server], Trust::Validate(anchor))).unwrap()
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn unbound_is_believed_and_forged_is_told_apart_from_an_outage() {
+    let internet = Internet::start();
+    let (address, _unbound) = internet.unbound(true);
+    let resolver = trusting(address);
+    assert_eq!(resolver.probe().await, Dnssec::TrustedResolver);
+    compare(&resolver).await;
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn answers_of_bind_are_validated_here() {
+    let internet = Internet::start();
+    let resolver = validating(internet.bind, &internet);
+    assert_eq!(resolver.probe().await, Dnssec::Validated);
+    compare(&resolver).await;
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn answers_that_unbound_holds_back_are_seen_forged_here() {
+    let internet = Internet::start();
+    let (address, _unbound) = internet.unbound(true);
+    let resolver = validating(address, &internet);
+    assert_eq!(resolver.probe().await, Dnssec::Validated);
+    compare(&resolver).await;
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_resolver_that_does_not_validate_is_found() {
+    let internet = Internet::start();
+    let (address, _unbound) = internet.unbound(false);
+    let resolver = trusting(address);
+    let Dnssec::Unusable(text) = resolver.probe().await else { panic!("it is believed") };
+    assert!(text.contains("sets no AD bit"), "{text}");
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "found insecure");
+    // It hands on the signatures, so we can validate.
+    let resolver = validating(address, &internet);
+    compare(&resolver).await;
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_resolver_that_strips_signatures_is_found() {
+    let internet = Internet::start();
+    let without_do = |mut question: Vec<u8>| {
+        let at = question.len() - 4;
+        question[at] = 0; // in the OPT record at the end
+        Between::Ask(question)
+    };
+    let between = Between::start(internet.bind, without_do, |_| ()).await;
+    let resolver = validating(between, &internet);
+    let Dnssec::Unusable(text) = resolver.probe().await else { panic!("it is believed") };
+    assert!(text.contains("strips the signatures"), "{text}");
+    for (name, expected) in [("host.example", "found insecure"), ("gone.example", "no name insecure")] {
+        assert_eq!(verdict(&resolver.look_up(name, RecordKind::A).await), expected, "mail goes on");
+    }
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_resolver_that_begins_to_strip_signatures_is_found_within_a_minute_of_the_first_forgery() {
+    let internet = Internet::start();
+    let strips = Arc::new(AtomicBool::new(false));
+    let may_strip = {
+        let strips = Arc::clone(&strips);
+        move |mut question: Vec<u8>| {
+            if strips.load(Ordering::SeqCst) {
+                let at = question.len() - 4;
+                question[at] = 0;
+            }
+            Between::Ask(question)
+        }
+    };
+    let between = Between::start(internet.bind, may_strip, |_| ()).await;
+    let resolver = validating(between, &internet);
+    assert_eq!(resolver.probe().await, Dnssec::Validated);
+    strips.store(true, Ordering::SeqCst);
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "bogus");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    // Begins the probe.
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "bogus");
+    while resolver.dnssec() == Dnssec::Validated {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "found insecure");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_key_that_cannot_be_fetched_is_an_outage_and_no_forgery() {
+    let internet = Internet::start();
+    let no_key = |question: Vec<u8>| {
+        let dnskey_of_example = b"\x07example\0\0\x30".as_slice();
+        match question[12..].starts_with(dnskey_of_example) {
+            true => Between::Say(question).with_flags(0x81, 0x02),
+            false => Between::Ask(question),
+        }
+    };
+    let between = Between::start(internet.bind, no_key, |_| ()).await;
+    let resolver = validating(between, &internet);
+    assert_eq!(resolver.probe().await, Dnssec::Validated);
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "outage");
+    assert_eq!(verdict(&resolver.look_up("host.hashed", RecordKind::A).await), "found secure");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_signed_name_cannot_be_denied_with_records_of_an_unsigned_zone() {
+    let internet = Internet::start();
+    // Asks for a name in an unsigned zone instead, and passes its denial on as that of the signed one.
+    let other = |mut question: Vec<u8>| {
+        replace(&mut question, b"\x04host\x07example\0", b"\x06gone12\x05plain\0");
+        Between::Ask(question)
+    };
+    let back = |answer: &mut Vec<u8>| {
+        // Pointers into the question stay right: it is as long, and its last label is still the zone's.
+        replace(answer, b"\x06gone12\x05plain\0", b"\x04host\x07example\0");
+    };
+    let between = Between::start(internet.bind, other, back).await;
+    let resolver = validating(between, &internet);
+    for kind in [RecordKind::A, RecordKind::Tlsa] {
+        let reply = resolver.look_up("host.example", kind).await;
+        assert!(matches!(reply, DnsReply::Failed(_)), "{reply:?}");
+    }
+    // The same, with the zone spelt out.
+    let soa = |question: Vec<u8>| {
+        if question.windows(4).any(|window| window == b"host")
+            && question[question.len() - 15..][..2] == [0, 52]
+        {
+            let mut denial = question[..question.len() - 11].to_vec();
+            denial[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 0, 0, 1, 0, 0]);
+            denial.extend_from_slice(b"\x05plain\0\0\x06\0\x01\0\0\0\x3c\0\x16\0\0");
+            denial.extend_from_slice(&[0; 20]);
+            return Between::Say(denial);
+        }
+        Between::Ask(question)
+    };
+    let between = Between::start(internet.bind, soa, |_| ()).await;
+    let resolver = validating(between, &internet);
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::A).await), "found secure");
+    assert_eq!(verdict(&resolver.look_up("host.example", RecordKind::Tlsa).await), "bogus");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn the_response_code_beside_an_alias_denies_nothing() {
+    let internet = Internet::start();
+    let no_name = |answer: &mut Vec<u8>| {
+        if answer[12..].starts_with(b"\x05alias") {
+            answer[3] |= 3;
+        }
+    };
+    let between = Between::start(internet.bind, Between::Ask, no_name).await;
+    let resolver = validating(between, &internet);
+    let reply = resolver.look_up("alias.example", RecordKind::A).await;
+    assert_eq!(verdict(&reply), "found secure, first secure");
+}
+
+#[tokio::test]
+async fn validating_one_answer_takes_a_bounded_number_of_questions() {
+    let internet = Internet::start();
+    let resolver = validating(internet.bind, &internet);
+    let deep = |zone: &str| format!("{}{zone}", "a.".repeat(110));
+    // Each label could be a zone of its own and is looked at.
+    let once = resolver.look_up(&deep("deep.plain"), RecordKind::A).await;
+    assert_eq!(verdict(&once), "found insecure");
+    let twice = resolver.look_up(&deep("twice.plain"), RecordKind::A).await;
+    assert!(
+        matches!(&twice, DnsReply::Failed(DnsFailure::Malformed(text)) if text.contains("200")),
+        "{twice:?}"
+    );
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_wildcards_records_cannot_be_passed_off_as_those_of_a_name_that_exists() {
+    let internet = Internet::start();
+    let other = |mut question: Vec<u8>| {
+        replace(&mut question, b"\x05known", b"\x05other");
+        Between::Ask(question)
+    };
+    let back = |answer: &mut Vec<u8>| replace_first(answer, b"\x05other", b"\x05known");
+    let between = Between::start(internet.bind, other, back).await;
+    let resolver = validating(between, &internet);
+    assert_eq!(verdict(&resolver.look_up("any.wild.example", RecordKind::A).await), "found secure");
+    assert_eq!(verdict(&resolver.look_up("known.wild.example", RecordKind::A).await), "bogus");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_foreign_trust_anchor_is_found() {
+    let (internet, other) = (Internet::start(), Internet::start());
+    let resolver = validating(internet.bind, &other);
+    let Dnssec::Unusable(text) = resolver.probe().await else { panic!("it is believed") };
+    assert!(text.contains("trust anchor"), "{text}");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn broken_packets_are_never_taken_for_unsigned_or_other_records() {
+    let internet = Internet::start();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        // xorshift: repeatable
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap()
+    };
+    let breaks = move |packet: &mut Vec<u8>| {
+        // Behind id and flags. A broken question makes the packet stray, and a stray packet is waited out.
+        let from = 12 + packet[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+        if next() % 3 == 0 && packet.len() > from {
+            for _ in 0..=next() % 3 {
+                let at = from + next() % (packet.len() - from);
+                packet[at] = packet[at].wrapping_add(u8::try_from(1 + next() % 255).unwrap());
+            }
+        }
+    };
+    let between = Between::start(internet.bind, Between::Ask, breaks).await;
+    let anchor = TrustAnchor::read(&internet.anchor()).unwrap();
+    let mut seen = std::collections::BTreeMap::new();
+    for _ in 0..40 {
+        let config = Config { cache: false, ..Config::new(vec![between], Trust::Validate(anchor.clone())) };
+        let resolver = Resolver::new(&config).unwrap();
+        if resolver.probe().await != Dnssec::Validated {
+            continue;
+        }
+        for _ in 0..4 {
+            for (name, kind, right) in TABLE
+                .into_iter()
+                .filter(|(_, _, right)| right.contains(" secure") && !right.contains("insecure"))
+            {
+                let reply = resolver.look_up(name, kind).await;
+                let verdict = verdict(&reply);
+                let failed = matches!(reply, DnsReply::Failed(_));
+                assert!(
+                    failed || verdict == right,
+                    "{name} {}: {right} is right, not {reply:?}",
+                    kind.as_wire()
+                );
+                if name == "host.example" && kind == RecordKind::A && !failed {
+                    assert_eq!(reply.addresses(), ["192.0.2.7".parse::<std::net::IpAddr>().unwrap()]);
+                }
+                *seen.entry(if failed { "failed" } else { "right" }).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(seen["failed"] > 100 && seen["right"] > 100, "{seen:?}");
+}

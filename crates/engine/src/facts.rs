@@ -220,7 +220,7 @@ pub enum Receipt {
         /// Ids of the new reports.
         ids: Vec<i64>,
     },
-    /// Every report was there already, as trusted or better.
+    /// Every report was there already. Where this copy is better trusted, it has taken the other's place.
     Duplicate {
         /// Ids of the reports that it repeats.
         ids: Vec<i64>,

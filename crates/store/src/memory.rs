@@ -141,26 +141,28 @@ impl State {
                 let (mut filed, mut repeated) = (Vec::new(), Vec::new());
                 for paper in papers {
                     match self.digests.get(&paper.digest).and_then(|known| self.reports.get_mut(known)) {
-                        Some(known) if known.line.trust >= paper.trust => {
+                        Some(known) => {
                             self.duplicates += 1;
                             repeated.push(known.line.id);
-                        }
-                        Some(known) => {
-                            known.line.trust = paper.trust;
-                            (known.raw, known.share) = (id, share);
-                            (known.member, known.repairs) = (paper.member, paper.repairs);
-                            filed.push(known.line.id);
+                            if known.line.trust < paper.trust {
+                                known.line.trust = paper.trust;
+                                (known.raw, known.share) = (id, share);
+                                (known.member, known.repairs) = (paper.member, paper.repairs);
+                            }
                         }
                         None => filed.push(self.add(id, share, received_at, paper)),
                     }
                 }
                 self.forget_unused_raws();
-                if filed.is_empty() {
-                    return Receipt::Duplicate { ids: repeated };
+                if !filed.is_empty() {
+                    self.last_received_at = self.last_received_at.max(Some(received_at));
                 }
-                self.last_received_at = self.last_received_at.max(Some(received_at));
                 self.bound_open(quotas);
-                Receipt::Stored { ids: filed }
+                if filed.is_empty() {
+                    Receipt::Duplicate { ids: repeated }
+                } else {
+                    Receipt::Stored { ids: filed }
+                }
             }
         }
     }
@@ -246,9 +248,11 @@ impl State {
             }
             Filing::Reports { papers, .. } => {
                 let known = papers.iter().filter_map(|paper| self.digests.get(&paper.digest));
-                let (own, others): (Vec<i64>, Vec<i64>) = known
-                    .copied()
-                    .partition(|known| self.reports.get(known).is_some_and(|report| report.raw == id));
+                let received_at = self.raws.get(&id).map(|raw| raw.received_at);
+                let came_with =
+                    |report: &Report| report.raw == id && Some(report.line.received_at) == received_at;
+                let (own, others): (Vec<i64>, Vec<i64>) =
+                    known.copied().partition(|known| self.reports.get(known).is_some_and(came_with));
                 if own.is_empty() { Receipt::Duplicate { ids: others } } else { Receipt::Stored { ids: own } }
             }
         }

@@ -94,7 +94,9 @@ fn a_better_trusted_copy_takes_the_place_of_a_worse_one() {
         let mut signed = simple(1, "a.example").trusted(Trust::Verified);
         signed.member = "mail!report.json".to_owned();
         let kept = store.keep(raw_at(RECEIVED + 50, "signed")).await.expect("kept");
-        assert_eq!(stored(store.settle(kept, signed.verdict()).await.expect("settled")), ids);
+        let receipt = store.settle(kept, signed.clone().verdict()).await.expect("settled");
+        assert_eq!(receipt, Receipt::Duplicate { ids: ids.clone() });
+        assert_eq!(store.settle(kept, signed.verdict()).await.expect("settled"), receipt);
         let detail = store.report(ids[0], 10).await.expect("detail").expect("there");
         assert_eq!((detail.line.trust, detail.member.as_str()), (Trust::Verified, "mail!report.json"));
         // It stays where it was: it was known from the first copy on.
@@ -104,8 +106,27 @@ fn a_better_trusted_copy_takes_the_place_of_a_worse_one() {
         let again = store.accept(raw("posted"), simple(1, "a.example").verdict()).await.expect("taken");
         assert_eq!(again, Receipt::Duplicate { ids });
         let totals = store.totals().await.expect("totals");
-        assert_eq!((totals.reports, totals.duplicates), (1, 1));
+        assert_eq!((totals.reports, totals.duplicates, totals.last_received_at), (1, 2, Some(RECEIVED)));
         assert_eq!(store.domain("a.example", month()).await.expect("domain").expect("known").line.reports, 1);
+    });
+}
+
+/// Proves: R4
+#[test]
+fn an_input_with_a_new_report_and_a_better_copy_is_answered_for_the_new_one() {
+    on_both!(store => {
+        let old = simple(1, "a.example").trusted(Trust::Unsigned).verdict();
+        let old = stored(store.accept(raw("unsigned"), old).await.expect("stored"));
+        let both = filed(vec![simple(1, "a.example").filed(), simple(2, "a.example").filed()]);
+        let new = stored(store.accept(raw("both"), both).await.expect("stored"));
+        assert_eq!(new.len(), 1);
+        assert_ne!(new, old);
+        for id in [old[0], new[0]] {
+            let input = store.raw(RawOf::Report(id)).await.expect("raw").expect("there");
+            assert_eq!(&input.bytes[..], b"both");
+        }
+        let totals = store.totals().await.expect("totals");
+        assert_eq!((totals.reports, totals.duplicates), (2, 1));
     });
 }
 

@@ -101,13 +101,19 @@ impl Writer<'_> {
                 let (mut own, mut others) = (Vec::new(), Vec::new());
                 for paper in papers {
                     if let Some(existing) = self.find(&paper.digest)? {
-                        let list = if existing.raw == *mail { &mut own } else { &mut others };
+                        let is_own = existing.raw == *mail && self.came_with(existing.id, *mail)?;
+                        let list = if is_own { &mut own } else { &mut others };
                         list.push(existing.id);
                     }
                 }
                 Ok(Outcome::Filed(receipt(own, others)))
             }
         }
+    }
+
+    /// Whether a report came in with this input, and not with an older copy whose place the input has taken.
+    fn came_with(&mut self, report: i64, raw: i64) -> Result<bool, Failure> {
+        Ok(self.sql.report_came_with.exists([report, raw])?)
     }
 
     fn set_aside(
@@ -151,17 +157,19 @@ impl Writer<'_> {
                 continue;
             }
             let existing = self.find(&paper.digest)?;
-            if let Some(existing) = existing.as_ref().filter(|existing| existing.trust >= paper.trust) {
+            if let Some(existing) = &existing {
+                // Also a copy that takes the other's place: the report is not new (design: receipts).
                 self.books.duplicates += 1;
                 repeated.push(existing.id);
-                continue;
+                if existing.trust >= paper.trust {
+                    continue;
+                }
             }
             let raw = *raw.get_or_insert_with(|| self.books.raw_id());
             match existing {
                 Some(existing) => {
                     uses += i64::from(existing.raw != raw);
                     self.replace(&existing, paper, raw, share)?;
-                    filed.push(existing.id);
                 }
                 None => {
                     uses += 1;
@@ -173,7 +181,7 @@ impl Writer<'_> {
             (Input::Fresh { raw: input, digest }, Some(raw)) => {
                 self.insert_raw(raw, input, digest, uses, complaints)?;
             }
-            // Every report was there already: its input is not kept.
+            // Every report was there already, as trusted or better: its input is not kept.
             (_, None) => {}
             (Input::Kept(_) | Input::Loading(_), Some(raw)) => {
                 self.sql.raw_use.execute(params![raw, uses, complaints])?;
@@ -183,6 +191,9 @@ impl Writer<'_> {
         }
         if !filed.is_empty() {
             self.books.received(source.received_at);
+        }
+        // A better copy may be a larger one.
+        if uses > 0 || !filed.is_empty() {
             self.bound_open_reports()?;
         }
         Ok(Outcome::Filed(receipt(filed, repeated)))

@@ -44,6 +44,8 @@ statements! {
 
     report_find: "SELECT id, digest, state, raw, share, trust, policy_count, failure_count FROM report \
         WHERE id = ?1";
+    report_came_with: "SELECT 1 FROM report JOIN raw ON raw.id = ?2 \
+        WHERE report.id = ?1 AND report.received_at = raw.received_at";
     report_insert: "INSERT INTO report VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
         ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
     report_replace: "UPDATE report SET trust = ?2, raw = ?3, share = ?4, member = ?5, repairs = ?6 WHERE id = ?1";

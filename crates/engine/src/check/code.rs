@@ -118,6 +118,8 @@ codes! {
     DnsBogus => general::DNS_BOGUS,
     /// The resolver in use cannot do DNSSEC, so DANE was not looked at.
     DnssecUnusable => general::DNSSEC_UNUSABLE,
+    /// This machine has no IPv6, so addresses of that family were not tried.
+    Ipv6NotTestable => general::IPV6_NOT_TESTABLE,
     /// More hosts, addresses or report addresses than are looked at.
     LimitReached => general::LIMIT_REACHED,
     /// The check ran out of time.

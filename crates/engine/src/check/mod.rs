@@ -15,6 +15,7 @@ pub(crate) mod dane_terms;
 mod decide;
 pub(crate) mod gather;
 mod history;
+mod id_change;
 pub(crate) mod observations;
 mod options;
 mod report;
@@ -33,7 +34,7 @@ pub use history::{Change, Snapshot};
 pub use observations::{
     Cut, Fetch, HostReplies, MxHost, Observations, Probe, RuaProbe, RuaSeen, Subdomain, aliases,
 };
-pub use options::{MAX_ADDRESSES, MAX_HOSTS, MAX_RUAS, Options};
+pub use options::{MAX_ADDRESSES, MAX_HOSTS, MAX_PATTERNS, MAX_RUAS, Options};
 pub use report::{AddressFacts, Finding, MxFacts, PolicyFacts, RecordFacts, Report, RuaFacts, Verdict};
 
 /// Audits a domain: [`gather`], then [`decide`] at `now`, Unix seconds.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use mta_sts::policy_domain::PolicyDomain;
 use tls_rpt::record::Rua;
 
-use crate::ports::{DnsFailure, DnsReply, Dnssec, HttpsExchange, SmtpOutcome};
+use crate::ports::{ConnectFailure, DnsFailure, DnsReply, Dnssec, HttpsExchange, HttpsFailure, SmtpOutcome};
 
 /// All that was seen of one domain.
 #[derive(Debug, Clone)]
@@ -116,6 +116,8 @@ pub enum RuaSeen {
         /// The answer to a GET; `None` where there was nothing to connect to, or no time.
         exchange: Option<HttpsExchange>,
     },
+    /// A mail address in the audited domain itself: its MX records are known.
+    OwnMail,
     /// Nothing to look at: no report can go there.
     Nothing,
 }
@@ -150,6 +152,13 @@ pub enum Cut {
         /// How many were looked at.
         kept: usize,
     },
+    /// Patterns of the policy. Every one is matched with the hosts; only so many are looked at one by one.
+    Patterns {
+        /// How many there are.
+        found: usize,
+        /// How many were looked at.
+        kept: usize,
+    },
     /// Places for reports.
     Ruas {
         /// How many there are.
@@ -157,6 +166,33 @@ pub enum Cut {
         /// How many were looked at.
         kept: usize,
     },
+}
+
+impl Observations {
+    /// Whether this machine has no way into IPv6: every address of that family, at whatever host, failed before a
+    /// packet left. One host's own trouble looks different.
+    #[must_use]
+    pub fn lacks_ipv6(&self) -> bool {
+        let fetches = self.fetches.iter().filter(|fetch| fetch.address.is_ipv6()).map(|fetch| {
+            let failure = fetch.exchange.as_ref().and_then(|exchange| exchange.outcome.as_ref().err());
+            matches!(failure, Some(HttpsFailure::Connect(failure)) if is_without_route(failure))
+        });
+        let probes = self.hosts.iter().flat_map(|host| &host.probes);
+        let probes = probes.filter(|probe| probe.address.is_ipv6()).map(|probe| {
+            matches!(&probe.with_sni, Some(SmtpOutcome::NotReached(failure)) if is_without_route(failure))
+        });
+        let mut all = fetches.chain(probes).peekable();
+        all.peek().is_some() && all.all(|failed| failed)
+    }
+}
+
+/// ENETUNREACH and its kin, which the system's own text names: the port has no finer word for it.
+fn is_without_route(failure: &ConnectFailure) -> bool {
+    let ConnectFailure::Unreachable(text) = failure else { return false };
+    let text = text.to_ascii_lowercase();
+    ["network is unreachable", "cannot assign requested address", "address family not supported"]
+        .iter()
+        .any(|known| text.contains(known))
 }
 
 impl HostReplies {

@@ -29,6 +29,8 @@ pub const MAX_HOSTS: usize = 20;
 pub const MAX_ADDRESSES: usize = 8;
 /// Places for reports that are looked at.
 pub const MAX_RUAS: usize = 10;
+/// Patterns of a policy that are looked at one by one.
+pub const MAX_PATTERNS: usize = 100;
 /// MX hosts looked at side by side.
 pub(super) const HOSTS_AT_ONCE: usize = 4;
 /// Addresses of one host looked at side by side.

@@ -11,8 +11,10 @@ use super::code::{Code, Level};
 use super::text::tame;
 use crate::facts::UnixTime;
 
-/// Records of one RRset, and lines of a policy, that a report shows.
+/// Records of one RRset that a report shows.
 pub(super) const MAX_VALUES: usize = 30;
+/// Lines and patterns of a policy that a report shows.
+const MAX_LINES: usize = 200;
 
 /// What becomes of mail from a sender that enforces and holds no older policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,14 +152,14 @@ impl PolicyFacts {
     /// Of the policy of `domain`, which `id` announces.
     #[must_use]
     pub fn of(domain: &PolicyDomain, policy: &Policy, id: Option<String>) -> Self {
-        let mx = policy.mx().iter().take(MAX_VALUES);
+        let mx = policy.mx().iter().take(MAX_LINES);
         Self {
             url: domain.policy_url(),
             id,
             mode: policy.mode().as_wire(),
             max_age: policy.max_age().as_secs(),
             mx: mx.map(|pattern| tame(&pattern.as_wire()).into_owned()).collect(),
-            lines: policy.lines().take(MAX_VALUES).map(|line| tame(line).into_owned()).collect(),
+            lines: policy.lines().take(MAX_LINES).map(|line| tame(line).into_owned()).collect(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! How the check goes about the world: what it asks, what it bounds, what it reports of a healthy domain.
 
-use tlsward_engine::check::{Level, MAX_ADDRESSES, MAX_HOSTS, Verdict};
-use tlsward_engine::ports::{RecordData, RecordKind};
+use tlsward_engine::check::{
+    Code, Finding, Level, MAX_ADDRESSES, MAX_HOSTS, MAX_PATTERNS, Report, Snapshot, Verdict,
+};
+use tlsward_engine::ports::{ConnectFailure, HttpsFailure, RecordData, RecordKind, SmtpOutcome};
 
 use crate::chains::LONG;
-use crate::fake::{DOMAIN, Fake, MX, MX_ADDRESSES, POLICY, ip, run};
+use crate::fake::{DOMAIN, Fake, MX, MX_ADDRESSES, POLICY, POLICY_ADDRESSES, POLICY_HOST, ip, run};
 use crate::{check, codes, options};
 
 /// Proves: E2, E3
@@ -108,4 +110,88 @@ fn the_check_is_send() {
     let options = options();
     let future = tlsward_engine::check::check(&fake, &roots, &domain, &options, crate::chains::NOW);
     assert_eq!(run(is_send(future)).verdict, Verdict::Delivers);
+}
+
+/// What this machine lacks is no fault of the domain; what one host lacks is.
+#[test]
+fn a_machine_without_ipv6_blames_nobody() {
+    let unreachable = ConnectFailure::Unreachable("Network is unreachable (os error 101)".to_owned());
+    let mut fake = Fake::healthy();
+    for [_, v6] in MX_ADDRESSES {
+        fake.outcome(v6, &SmtpOutcome::NotReached(unreachable.clone()));
+    }
+    fake.https.get_mut(&(POLICY_HOST.to_owned(), ip(POLICY_ADDRESSES[1]))).unwrap().outcome =
+        Err(HttpsFailure::Connect(unreachable));
+    let report = check(&fake);
+    assert_eq!(codes(&report), ["ipv6-not-testable"]);
+    assert_eq!(report.verdict, Verdict::Delivers);
+
+    fake.outcome(MX_ADDRESSES[0][1], &SmtpOutcome::NotReached(ConnectFailure::Refused));
+    assert_eq!(codes(&check(&fake)), ["policy-host-unreachable", "mx-unreachable", "mx-unreachable"]);
+}
+
+/// A policy of 64 KiB costs neither thousands of findings nor megabytes of advice.
+#[test]
+fn a_policy_with_thousands_of_patterns_is_cut_and_noted() {
+    let mut fake = Fake::healthy();
+    let lines: String = (0..3000).map(|number| format!("mx: *.h{number}.net\r\n")).collect();
+    fake.policy(&POLICY.replace("mx: mx2.example.test\r\n", &lines));
+    let report = check(&fake);
+    assert!(report.findings.len() <= MAX_PATTERNS + 2, "{}", report.findings.len());
+    assert!(codes(&report).contains(&"limit-reached") && codes(&report).contains(&"mx-not-in-policy"));
+    assert!(report.to_json().len() < 100_000, "{}", report.to_json().len());
+}
+
+/// The common case of a report address in the domain itself costs no second question.
+#[test]
+fn a_report_address_in_the_domain_itself_is_judged_by_the_domains_own_mx() {
+    let mut fake = Fake::healthy();
+    fake.txt("_smtp._tls.example.test", &["v=TLSRPTv1; rua=mailto:tlsrpt@example.test"]);
+    let report = check(&fake);
+    assert_eq!(codes(&report), [""; 0]);
+    assert_eq!(report.tlsrpt[0].works, Some(true));
+    let asked = fake.asked.lock().unwrap();
+    assert_eq!(asked.iter().filter(|(name, kind)| name == DOMAIN && *kind == RecordKind::Mx).count(), 1);
+}
+
+/// Proves: D2
+#[test]
+fn two_checks_tell_whether_the_id_follows_the_policy() {
+    let findings = |before: &Snapshot, after: &Report| -> Vec<Finding> {
+        before.changes(&Snapshot::of(after)).iter().filter_map(|change| change.finding(after)).collect()
+    };
+    let mut fake = Fake::healthy();
+    let before = Snapshot::of(&check(&fake));
+    fake.policy(&POLICY.replace("\r\n", "\n"));
+    assert_eq!(findings(&before, &check(&fake)), [], "other line ends are no other policy");
+
+    fake.policy(&POLICY.replace("2419200", "1209600"));
+    let found = findings(&before, &check(&fake));
+    assert_eq!(found[0].code, Code::StsIdNotChanged);
+    assert!(found[0].fix.contains("v=STSv1; id=20270115T080000Z;"), "{}", found[0].fix);
+
+    fake.txt("_mta-sts.example.test", &["v=STSv1; id=2;"]);
+    assert_eq!(findings(&before, &check(&fake)), []);
+
+    fake.policy(POLICY);
+    let found = findings(&before, &check(&fake));
+    assert_eq!((found[0].code, found[0].level), (Code::StsIdChangedAlone, Level::Info));
+}
+
+/// What is offered for copying is right by the project's own reading, and cures what it is offered for.
+#[test]
+fn a_fix_can_be_published_as_it_stands() {
+    let mut fake = Fake::healthy();
+    fake.policy(&POLICY.replace("mx: mx2.example.test\r\n", ""));
+    let report = check(&fake);
+    let fix = report.findings[0].fix.clone();
+    let body: String = fix
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.starts_with("Then"))
+        .fold(String::new(), |body, line| body + line + "\n");
+    let record = fix.split('"').nth(1).unwrap().to_owned();
+    fake.policy(&body);
+    fake.txt("_mta-sts.example.test", &[&record]);
+    assert_eq!(codes(&check(&fake)), [""; 0]);
 }

@@ -30,6 +30,15 @@ pub(super) const DNSSEC_UNUSABLE: About = About::new(
      known to be authentic, and DANE was left out of the check.",
     "Let this machine use a validating resolver on loopback, such as Unbound, or set `dnssec = \"validate\"`.",
 );
+pub(super) const IPV6_NOT_TESTABLE: About = About::new(
+    "ipv6-not-testable",
+    Info,
+    "RFC 5321 §5.2",
+    "IPv6 could not be tested from here",
+    "Says nothing of the domain: this machine has no way into IPv6, so nothing is known of the IPv6 addresses of these \
+     servers.",
+    "Check from a machine with IPv6, for senders that have it.",
+);
 pub(super) const LIMIT_REACHED: About = About::new(
     "limit-reached",
     Info,

@@ -33,6 +33,8 @@ struct Case<'a> {
     roots: &'a TrustRoots,
     now: UnixTime,
     findings: Findings,
+    /// Addresses of IPv6 are left out of account: see [`Observations::lacks_ipv6`].
+    lacks_ipv6: bool,
     records: Vec<RecordFacts>,
 }
 
@@ -40,7 +42,7 @@ struct Case<'a> {
 #[must_use]
 pub fn decide(seen: &Observations, roots: &TrustRoots, now: UnixTime) -> Report {
     let findings = Findings::new(seen.timed_out);
-    let mut case = Case { seen, roots, now, findings, records: Vec::new() };
+    let mut case = Case { seen, roots, now, findings, lacks_ipv6: seen.lacks_ipv6(), records: Vec::new() };
 
     let record = record::judge(&mut case);
     let policy = judge_policy(&mut case, &record);
@@ -119,17 +121,27 @@ fn of_the_check(case: &mut Case<'_>) {
     if let Dnssec::Unusable(why) = &case.seen.dnssec {
         case.findings.add(Code::DnssecUnusable, domain, &format!("{}.", tame(why)));
     }
+    if case.lacks_ipv6 {
+        case.findings.add(Code::Ipv6NotTestable, domain, "");
+    }
     for cut in &case.seen.cuts {
-        let (found, kept, of) = match cut {
-            Cut::Hosts { found, kept } => (found, kept, "mail servers"),
-            Cut::Addresses { found, kept } => (found, kept, "addresses of one host"),
-            Cut::Ruas { found, kept } => (found, kept, "places for reports"),
-        };
-        case.findings.add(Code::LimitReached, domain, &format!("{kept} of {found} {of} were looked at."));
+        was_cut(case, *cut);
     }
     if case.seen.timed_out {
         case.findings.add(Code::TimeLimitReached, domain, "");
     }
+}
+
+/// Notes what was left out.
+fn was_cut(case: &mut Case<'_>, cut: Cut) {
+    let (found, kept, of) = match cut {
+        Cut::Hosts { found, kept } => (found, kept, "mail servers"),
+        Cut::Addresses { found, kept } => (found, kept, "addresses of one host"),
+        Cut::Patterns { found, kept } => (found, kept, "patterns of the policy"),
+        Cut::Ruas { found, kept } => (found, kept, "places for reports"),
+    };
+    let what = format!("{kept} of {found} {of} were looked at.");
+    case.findings.add(Code::LimitReached, case.seen.domain.as_str(), &what);
 }
 
 impl Case<'_> {

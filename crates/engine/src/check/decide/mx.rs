@@ -121,7 +121,11 @@ fn judge_host(case: &mut Case<'_>, host: &MxHost, policy: Option<&Policy>, stake
     let mut expires_soon = None;
     let mut ends = Vec::new();
     for probe in &host.probes {
-        let (end, shown) = judge_probe(probe, &mut certificates, &mut faults);
+        let (end, shown) = if case.lacks_ipv6 && probe.address.is_ipv6() {
+            (End::NotReached, None)
+        } else {
+            judge_probe(probe, &mut certificates, &mut faults)
+        };
         if let Some((what, level)) = shown.as_ref().and_then(|judged| judged.expires_soon.clone()) {
             faults.add(Code::MxCertificateExpiresSoon, probe.address, what);
             expires_soon = Some(level);

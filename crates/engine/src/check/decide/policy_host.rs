@@ -49,7 +49,8 @@ pub(super) fn judge(case: &mut Case<'_>, is_announced: bool) -> PolicyState {
     let mut usable: Option<Policy> = None;
     let mut expires_soon = None;
 
-    for fetch in &seen.fetches {
+    let lacks_ipv6 = case.lacks_ipv6;
+    for fetch in seen.fetches.iter().filter(|fetch| !(lacks_ipv6 && fetch.address.is_ipv6())) {
         let certificate = fetch
             .exchange
             .as_ref()

@@ -163,6 +163,7 @@ fn skipped(case: &mut Case<'_>, rua: &Rua, uri: &str) {
 fn place(case: &mut Case<'_>, probe: &RuaProbe) -> Place {
     match &probe.seen {
         RuaSeen::Nothing => Place::Skipped,
+        RuaSeen::OwnMail => mail(case, &probe.rua, &case.seen.mx, case.seen.apex.as_ref()),
         RuaSeen::Mail { mx, addresses } => mail(case, &probe.rua, mx, addresses.as_ref()),
         RuaSeen::Https { addresses, exchange } => {
             let Rua::Https { host, .. } = &probe.rua else { return Place::Skipped };

@@ -101,3 +101,90 @@ fn by_hosts<'a>(policy: &Policy, hosts: impl Iterator<Item = &'a Use>) -> Verdic
         Verdict::Unknown
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mta_sts::policy;
+    use mta_sts::rrset;
+
+    use super::*;
+
+    fn usable(mode: &str) -> PolicyState {
+        let body = format!("version: STSv1\nmode: {mode}\nmx: a.example\nmax_age: 86400\n");
+        PolicyState::Usable(policy::parse(body.as_bytes()).into_usable().unwrap())
+    }
+
+    fn announced() -> RecordState {
+        RecordState::Usable(rrset::choose(&[b"v=STSv1; id=1;"]).usable().unwrap().clone())
+    }
+
+    fn of_hosts(mode: &str, hosts: &str) -> Verdict {
+        let hosts: Vec<Use> = hosts
+            .chars()
+            .map(|host| match host {
+                'y' => Use::Yes,
+                'p' => Use::Partly(String::new()),
+                'n' => Use::No(String::new()),
+                'r' => Use::NotReached(String::new()),
+                _ => Use::Unknown(String::new()),
+            })
+            .collect();
+        verdict(&announced(), &usable(mode), MailState::Hosts, hosts.iter())
+    }
+
+    /// Proves: C3, C8, E15
+    #[test]
+    fn what_is_published_decides_before_any_host() {
+        use MailState::{Hosts, Nowhere, Null};
+        let enforce = || usable("enforce");
+        let yes = [Use::Yes];
+        for (name, record, policy, mail, expected) in [
+            ("all is well", announced(), enforce(), Hosts, Verdict::Delivers),
+            ("null MX", announced(), enforce(), Null, Verdict::None),
+            ("null MX, record not known", RecordState::Unknown, enforce(), Null, Verdict::None),
+            ("record not known", RecordState::Unknown, enforce(), Hosts, Verdict::Unknown),
+            ("nothing", RecordState::Absent, PolicyState::Unusable, Hosts, Verdict::None),
+            (
+                "nothing, DNS trouble at the host",
+                RecordState::Absent,
+                PolicyState::Unknown,
+                Hosts,
+                Verdict::None,
+            ),
+            ("a policy without a record", RecordState::Absent, enforce(), Hosts, Verdict::Broken),
+            ("a record elsewhere", RecordState::Misplaced, enforce(), Hosts, Verdict::Broken),
+            ("a malformed record", RecordState::Unusable, enforce(), Hosts, Verdict::Broken),
+            ("no policy", announced(), PolicyState::Unusable, Hosts, Verdict::Broken),
+            ("policy not known", announced(), PolicyState::Unknown, Hosts, Verdict::Unknown),
+            ("mode none", announced(), usable("none"), Hosts, Verdict::None),
+            ("MX not known", announced(), enforce(), MailState::Unknown, Verdict::Unknown),
+            ("nowhere to go", announced(), enforce(), Nowhere, Verdict::Refused),
+        ] {
+            assert_eq!(verdict(&record, &policy, mail, yes.iter()), expected, "{name}");
+        }
+    }
+
+    /// Each letter is a host: yes, partly, no, not reached, unknown.
+    #[test]
+    fn hosts_decide_by_what_is_certain() {
+        for (hosts, enforced, testing) in [
+            ("y", Verdict::Delivers, Verdict::Delivers),
+            ("yy", Verdict::Delivers, Verdict::Delivers),
+            ("yr", Verdict::Delivers, Verdict::Delivers),
+            ("yn", Verdict::AtRisk, Verdict::AtRisk),
+            ("ynu", Verdict::AtRisk, Verdict::AtRisk),
+            ("p", Verdict::AtRisk, Verdict::AtRisk),
+            ("pr", Verdict::AtRisk, Verdict::AtRisk),
+            ("yu", Verdict::Unknown, Verdict::Unknown),
+            ("nu", Verdict::Unknown, Verdict::AtRisk),
+            ("nr", Verdict::Unknown, Verdict::AtRisk),
+            ("n", Verdict::Refused, Verdict::AtRisk),
+            ("nn", Verdict::Refused, Verdict::AtRisk),
+            ("r", Verdict::Unknown, Verdict::Unknown),
+            ("", Verdict::Unknown, Verdict::Unknown),
+        ] {
+            assert_eq!(of_hosts("enforce", hosts), enforced, "{hosts}, enforced");
+            assert_eq!(of_hosts("testing", hosts), testing, "{hosts}, testing");
+        }
+    }
+}

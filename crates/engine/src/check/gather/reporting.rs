@@ -20,7 +20,7 @@ pub(super) async fn gather_reporting<W: World>(
     let found = ruas.len();
     ruas.truncate(MAX_RUAS);
     let cut = (found > MAX_RUAS).then_some(Cut::Ruas { found, kept: MAX_RUAS });
-    let probes = join_all(ruas.into_iter().map(|rua| probe(within, rua))).await;
+    let probes = join_all(ruas.into_iter().map(|rua| probe(within, domain, rua))).await;
     (reply, probes, cut)
 }
 
@@ -32,9 +32,10 @@ fn ruas(reply: &DnsReply) -> Vec<Rua> {
     }
 }
 
-async fn probe<W: World>(within: &Within<'_, W>, rua: Rua) -> RuaProbe {
+async fn probe<W: World>(within: &Within<'_, W>, own: &str, rua: Rua) -> RuaProbe {
     let seen = match &rua {
         Rua::Mailto { address, .. } => match address.rsplit_once('@') {
+            Some((_, domain)) if domain == own => RuaSeen::OwnMail,
             Some((_, domain)) if !domain.starts_with('[') => mail(within, domain).await,
             _ => RuaSeen::Nothing,
         },

@@ -8,8 +8,9 @@ use tls_rpt::report::{FailureDetails, Policy, PolicyResult, Repair, RepairKind, 
 use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::{RawInput, Receipt, Road, SetAsideReason, Trust, UnixTime, Verdict};
 use tlsward_engine::ports::{
-    Clock, DayLine, DayRange, DomainDetail, DomainLine, Evidence, FailureLine, GroupLine, Intake, Page,
-    RawOf, ReportDetail, ReportLine, ReportQuery, ResultLine, SetAsideLine, StoreError, Totals,
+    Audit, Checks, Clock, DayLine, DayRange, DomainDetail, DomainLine, Evidence, FailureLine, GroupLine,
+    Intake, Page, RawOf, ReportDetail, ReportLine, ReportQuery, ResultLine, SetAsideLine, Spell, StoreError,
+    Totals,
 };
 
 /// 2026-11-24 12:00 UTC.
@@ -75,6 +76,8 @@ pub(crate) struct Shelf {
     pub(crate) failures: Vec<FailureLine>,
     /// Newest first.
     pub(crate) set_aside: Vec<SetAsideLine>,
+    /// Of one domain, newest first.
+    pub(crate) spells: Vec<Spell>,
     /// Served for every raw input.
     pub(crate) raw: Vec<u8>,
     /// Served as they are.
@@ -93,6 +96,62 @@ fn page<T: Clone>(items: &[T], cursor: Option<&str>, limit: usize) -> Page<T> {
     let start = cursor.map_or(0, |cursor| cursor.parse().unwrap_or(items.len())).min(items.len());
     let end = (start + limit).min(items.len());
     Page { items: items[start..end].to_vec(), next_cursor: (end < items.len()).then(|| end.to_string()) }
+}
+
+impl Checks for Shelf {
+    async fn note(&self, _audit: Audit) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("not in this fake".to_owned()))
+    }
+
+    async fn latest(&self, after: Option<&str>, limit: usize) -> Result<Vec<Spell>, StoreError> {
+        self.check()?;
+        let newest =
+            self.spells.first().filter(|spell| after.is_none_or(|after| spell.last.domain.as_str() > after));
+        Ok(newest.into_iter().take(limit).cloned().collect())
+    }
+
+    async fn spells(&self, domain: &str, limit: usize) -> Result<Vec<Spell>, StoreError> {
+        self.check()?;
+        Ok(self.spells.iter().filter(|spell| spell.last.domain == domain).take(limit).cloned().collect())
+    }
+}
+
+/// Two spells of `recv.example`: what was well is not any more. `text` stands wherever a stranger's can.
+fn spells(text: &str) -> Vec<Spell> {
+    let spell = |since: UnixTime, verdict: &str, findings: serde_json::Value, policy: &str| {
+        let pairs: Vec<_> = findings
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|finding| [&finding["code"], &finding["subject"]])
+            .collect();
+        let snapshot = serde_json::json!({
+            "verdict": verdict, "findings": pairs, "id": "20261124", "policy": [policy], "mx": ["mx1.recv.example"],
+        });
+        let report = serde_json::json!({
+            "findings": findings,
+            "policy": {"id": text, "lines": ["version: STSv1", policy, text]},
+            "mx": [{"host": "mx1.recv.example", "preference": 10, "used": verdict == "delivers", "why": text, "dane": "none",
+                "addresses": [{"address": "192.0.2.1", "outcome": text, "tls": "TLS 1.3", "expires_in_days": 61}]}],
+        });
+        let last = Audit {
+            domain: "recv.example".to_owned(),
+            at: since + 3600,
+            verdict: verdict.to_owned(),
+            snapshot: snapshot.to_string(),
+            report: report.to_string(),
+        };
+        Spell { since, last }
+    };
+    let findings = serde_json::json!([
+        {"code": "sts-record-missing", "level": "error", "subject": "_mta-sts.recv.example", "text": text,
+            "fix": "_mta-sts.recv.example. IN TXT \"v=STSv1; id=1\"", "rfc": "RFC 8461 §3.1"},
+        {"code": text, "level": text, "subject": text, "text": text, "fix": text, "rfc": text},
+    ]);
+    vec![
+        spell(NOW - 7200, "broken", findings, "mode: testing"),
+        spell(NOW - 90_000, "delivers", serde_json::json!([]), "mode: enforce"),
+    ]
 }
 
 impl Evidence for Shelf {
@@ -342,6 +401,7 @@ pub(crate) fn full_shelf(text: &str) -> Shelf {
         })
         .collect();
     Shelf {
+        spells: spells(text),
         domains: vec![domain("quiet.example", 28, 310, |_| 0), recv, strange],
         failures,
         set_aside: SetAsideReason::ALL

@@ -7,6 +7,7 @@
 
 mod about;
 mod assets;
+mod checks;
 mod domain;
 pub(crate) mod failure;
 mod front;
@@ -38,7 +39,7 @@ use axum::routing::get;
 use http::Request;
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
-use tlsward_engine::ports::{Clock, DayRange, Evidence};
+use tlsward_engine::ports::{Checks, Clock, DayRange, Evidence};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -87,7 +88,7 @@ impl Default for Limits {
 
 /// What the pages are made from.
 pub struct Pages<S, C> {
-    /// What reports say.
+    /// What reports say, and what checks found.
     pub evidence: Arc<S>,
     /// The time of day.
     pub clock: C,
@@ -116,7 +117,7 @@ pub(crate) struct App<S, C> {
 }
 
 /// Every page and end point, guarded: for [`serve`], and for tests without a socket.
-pub fn router<S: Evidence, C: Clock>(pages: Pages<S, C>) -> Router {
+pub fn router<S: Evidence + Checks, C: Clock>(pages: Pages<S, C>) -> Router {
     let app = Arc::new(App {
         evidence: pages.evidence,
         clock: pages.clock,
@@ -136,6 +137,8 @@ pub fn router<S: Evidence, C: Clock>(pages: Pages<S, C>) -> Router {
         .route("/reports/{id}/raw", get(raw::of_report::<S, C>))
         .route("/set-aside", get(set_aside::show::<S, C>))
         .route("/set-aside/{id}/raw", get(raw::of_set_aside::<S, C>))
+        .route("/checks", get(checks::list::<S, C>))
+        .route("/checks/{domain}", get(checks::show::<S, C>))
         .route("/about", get(about::show))
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::icon))
@@ -149,7 +152,7 @@ pub fn router<S: Evidence, C: Clock>(pages: Pages<S, C>) -> Router {
 }
 
 /// Serves the pages on `listener` until `shutdown` says stop.
-pub async fn serve<S: Evidence, C: Clock>(
+pub async fn serve<S: Evidence + Checks, C: Clock>(
     listener: TcpListener,
     pages: Pages<S, C>,
     sources: Sources,
@@ -196,6 +199,7 @@ pub(crate) enum Place {
     Domains,
     Reports,
     SetAside,
+    Checks,
     Start,
     About,
     Nowhere,

@@ -34,6 +34,18 @@ impl Shown {
         }
     }
 
+    /// Several lines, each by itself, for what is to be copied.
+    pub(crate) fn lines<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+        let mut shown = String::new();
+        for line in lines {
+            if !shown.is_empty() {
+                shown.push('\n');
+            }
+            shown.push_str(Self::cut(line, BLOCK_CHARS).as_str());
+        }
+        Self(shown)
+    }
+
     fn cut(text: &str, most: usize) -> Self {
         let mut shown = String::with_capacity(text.len().min(most * 4));
         let mut chars = text.chars();

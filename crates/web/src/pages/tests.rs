@@ -72,7 +72,7 @@ async fn get(site: &Router, path: &str) -> Answer {
 }
 
 /// Every address that a person can come to, and every kind of error.
-const EVERYWHERE: [&str; 24] = [
+const EVERYWHERE: [&str; 28] = [
     "/",
     "/?days=7",
     "/?days=nonsense",
@@ -92,6 +92,10 @@ const EVERYWHERE: [&str; 24] = [
     "/reports/60/raw",
     "/set-aside",
     "/set-aside/1/raw",
+    "/checks",
+    "/checks?after=zzz",
+    "/checks/recv.example",
+    "/checks/none.example",
     "/about",
     "/nothing/here",
     "/favicon.ico",
@@ -283,7 +287,17 @@ async fn a_domain_explains_each_failure_and_keeps_observation_and_conclusion_apa
 #[tokio::test]
 async fn tables_have_captions_and_headers_with_scope_and_pages_have_landmarks() {
     let site = site(full_shelf("x"));
-    for path in ["/", "/domains/recv.example", "/reports", "/reports/60", "/set-aside", "/about", "/start"] {
+    for path in [
+        "/",
+        "/domains/recv.example",
+        "/reports",
+        "/reports/60",
+        "/set-aside",
+        "/about",
+        "/start",
+        "/checks",
+        "/checks/recv.example",
+    ] {
         let body = get(&site, path).await.body;
         for text in [
             "<html lang=\"en\">",
@@ -484,4 +498,27 @@ async fn pages_are_served_over_a_socket_until_a_stop() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("recv.example"));
     stop.send(true).unwrap();
     tokio::time::timeout(std::time::Duration::from_secs(10), server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_check_shows_its_findings_what_to_do_and_what_changed_since_when() {
+    let site = site(full_shelf("x"));
+    let list = get(&site, "/checks").await.body;
+    assert!(list.contains("href=\"/checks/recv.example\"") && list.contains(">broken</span>"));
+    let body = get(&site, "/checks/recv.example").await.body;
+    for text in [
+        "MTA-STS is published and cannot be used",
+        "<code>sts-record-missing</code>",
+        "_mta-sts.recv.example. IN TXT &#34;v=STSv1; id=1&#34;",
+        "certificate for 61 more days",
+        "Verdict broken, before delivers.",
+        "The policy changed and its id did not",
+        "The first check that is kept.",
+        "2026-11-24 10:00",
+    ] {
+        assert!(body.contains(text), "{text}");
+    }
+    assert_eq!(get(&site, "/checks/none.example").await.status, 404);
+    let empty = get(&self::site(Shelf::default()), "/checks").await.body;
+    assert!(empty.contains("[check]") && empty.contains("tlsward check example.com"));
 }

@@ -8,6 +8,8 @@ mod chains;
 mod fake;
 #[path = "check/faults.rs"]
 mod faults;
+#[path = "check/hostile.rs"]
+mod hostile;
 #[path = "check/policy.rs"]
 mod policy;
 #[path = "check/world.rs"]

@@ -14,11 +14,12 @@ pub(crate) fn applicability(
     domain: &str,
     mx_reply: &DnsReply,
     host: &MxHost,
+    port: u16,
     insecure_mx: InsecureMx,
 ) -> Option<Applicability> {
     let replies = host.replies.as_ref()?;
     let mut search =
-        begin(destination(domain, mx_reply, &host.host), mx(mx_reply), addresses(replies), insecure_mx);
+        begin(destination(domain, mx_reply, &host.host, port), mx(mx_reply), addresses(replies), insecure_mx);
     let mut answers = host.tlsa.iter();
     loop {
         match search {
@@ -32,9 +33,14 @@ pub(crate) fn applicability(
 }
 
 /// Where mail for `domain` goes when it goes to `host`.
-pub(super) fn destination<'a>(domain: &'a str, mx: &'a DnsReply, host: &'a str) -> Destination<'a> {
+pub(super) fn destination<'a>(
+    domain: &'a str,
+    mx: &'a DnsReply,
+    host: &'a str,
+    port: u16,
+) -> Destination<'a> {
     let next_hop_expanded = aliases(mx).last().map(String::as_str);
-    Destination { next_hop: domain, next_hop_expanded, host, port: 25 }
+    Destination { next_hop: domain, next_hop_expanded, host, port }
 }
 
 /// The MX look-up.

@@ -4,24 +4,21 @@
 //! MX host: what is said of those is what a sender would ask of them. Nothing fails: trouble is an outcome.
 
 use futures_util::future::join;
-use mta_sts::mx::matches_any;
 use mta_sts::policy::{Mode, Policy};
 use mta_sts::policy_domain::{NoPolicyDomain, POLICY_PATH, PolicyDomain};
 use mta_sts::record::PolicyId;
 use mta_sts::response::{self, Response};
 use mta_sts::rrset;
-use smtp_dane::applicability::{Applicability, InsecureMx};
 use smtp_dane::pkix::{self, TrustRoots};
 
-use super::explanation::{Applied, Explanation, HostRule, Rule, Step, StepName, StepOutcome};
-use crate::check::gather::{Mail, Within, bounded, look_up_mail};
-use crate::check::observations::{HostReplies, MxHost};
+use super::explanation::{Applied, Explanation, HostRule, Step, StepName, StepOutcome};
+use super::rule::Way;
+use crate::check::gather::{Within, bounded, look_up_mail};
+use crate::check::observations::HostReplies;
 use crate::check::text::{list, tame, tame_bytes, tls_failure};
-use crate::check::{MAX_ADDRESSES, Options, PolicyFacts, dane_terms};
+use crate::check::{MAX_ADDRESSES, Options, PolicyFacts};
 use crate::facts::UnixTime;
-use crate::ports::{
-    DnsReply, Dnssec, HttpsExchange, HttpsFailure, HttpsTarget, RecordKind, TlsSession, World,
-};
+use crate::ports::{DnsReply, HttpsExchange, HttpsFailure, HttpsTarget, RecordKind, TlsSession, World};
 
 /// What a sender that holds no policy would apply to mail for `next_hop` now: a domain, or a relay as MTAs write it.
 pub async fn explain_policy<W: World>(
@@ -50,9 +47,11 @@ pub async fn explain_policy<W: World>(
     );
 
     let within = Within::new(world, options.time_limit);
-    let (found, mail) = join(find_policy(&within, &mut walk, roots, &domain, now), async {
-        look_up_mail(&within, domain.as_str()).await
-    })
+    let port = port_of(next_hop);
+    let (found, mail) = join(
+        find_policy(&within, &mut walk, roots, &domain, now),
+        look_up_mail(&within, domain.as_str(), next_hop.starts_with('['), port),
+    )
     .await;
     let (result, policy) = match found {
         Found::Policy(policy, id) => {
@@ -62,10 +61,21 @@ pub async fn explain_policy<W: World>(
         Found::Unknown => (Applied::CouldNotTell, None),
     };
     let in_force = policy.as_ref().map(|(policy, _)| policy).filter(|policy| policy.mode() != Mode::None);
-    let hosts = walk.hosts(&domain, &mail, in_force, &world.dnssec());
+    let hosts = walk.hosts(Way { domain: &domain, mail: &mail, port, dnssec: &world.dnssec() }, in_force);
     let facts =
         policy.as_ref().map(|(policy, id)| PolicyFacts::of(&domain, policy, Some(id.as_wire().to_owned())));
     walk.end(next_hop, Some(&domain), result, facts, hosts)
+}
+
+/// The port of a next hop as MTAs write it; names of services that relays use are known.
+fn port_of(next_hop: &str) -> u16 {
+    let after_host = next_hop.rsplit_once(']').map_or(next_hop, |(_, rest)| rest);
+    match after_host.rsplit_once(':').map(|(_, port)| port) {
+        Some("submission") => 587,
+        Some("submissions" | "smtps") => 465,
+        Some(port) => port.parse().unwrap_or(25),
+        None => 25,
+    }
 }
 
 /// What the road led to.
@@ -76,7 +86,7 @@ enum Found {
 }
 
 /// The steps so far.
-struct Walk {
+pub(super) struct Walk {
     steps: Vec<Step>,
 }
 
@@ -118,9 +128,21 @@ async fn find_policy<W: World>(
 }
 
 impl Walk {
-    fn step(&mut self, step: StepName, outcome: StepOutcome, subject: &str, text: &str, rfc: &'static str) {
+    pub(super) fn step(
+        &mut self,
+        step: StepName,
+        outcome: StepOutcome,
+        subject: &str,
+        text: &str,
+        rfc: &'static str,
+    ) {
         let subject = tame(subject).into_owned();
-        self.steps.push(Step { step, outcome, subject, text: text.to_owned(), rfc });
+        // What other modules say in half sentences begins a sentence here.
+        let mut text = text.to_owned();
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        self.steps.push(Step { step, outcome, subject, text, rfc });
     }
 
     fn end(
@@ -286,127 +308,6 @@ impl Walk {
             Mode::None => (StepOutcome::Ended, "As without a policy; an older one is forgotten."),
         };
         self.step(StepName::Mode, outcome, mode.as_wire(), text, "RFC 8461 §5");
-    }
-
-    /// Each MX host: the patterns, and DANE beside them.
-    fn hosts(
-        &mut self,
-        domain: &PolicyDomain,
-        mail: &Mail,
-        policy: Option<&Policy>,
-        dnssec: &Dnssec,
-    ) -> Vec<HostRule> {
-        let (outcome, text) = match &mail.mx {
-            DnsReply::Failed(failure) => (StepOutcome::Unknown, format!("{}.", tame(&failure.to_string()))),
-            DnsReply::Found(_) if mail.hosts.is_empty() => {
-                (StepOutcome::Ended, "A null MX: the domain takes no mail.".to_owned())
-            }
-            DnsReply::Absent(_) if mail.hosts.is_empty() => {
-                (StepOutcome::Ended, "Neither MX records nor addresses: mail cannot go anywhere.".to_owned())
-            }
-            DnsReply::Absent(_) => {
-                (StepOutcome::Passed, "No MX record: the domain itself is the only candidate.".to_owned())
-            }
-            DnsReply::Found(_) => {
-                let names = mail.hosts.iter().map(|host| tame(&host.host));
-                (StepOutcome::Passed, format!("{}.", list(names)))
-            }
-        };
-        self.step(StepName::Mx, outcome, domain.as_str(), &text, "RFC 5321 §5.1");
-        mail.hosts.iter().map(|host| self.host(domain, mail, host, policy, dnssec)).collect()
-    }
-
-    fn host(
-        &mut self,
-        domain: &PolicyDomain,
-        mail: &Mail,
-        host: &MxHost,
-        policy: Option<&Policy>,
-        dnssec: &Dnssec,
-    ) -> HostRule {
-        let shown = tame(&host.host).into_owned();
-        let matches = policy.map(|policy| (policy.mode(), matches_any(policy.mx(), &host.host)));
-        if let Some((mode, matches)) = matches {
-            let (outcome, text) = match (matches, mode) {
-                (true, _) => (StepOutcome::Passed, "A pattern of the policy covers it."),
-                (false, Mode::Enforce) => {
-                    (StepOutcome::Ended, "No pattern of the policy covers it: no mail goes there.")
-                }
-                (false, _) => (StepOutcome::Passed, "No pattern of the policy covers it: that is reported."),
-            };
-            self.step(StepName::Match, outcome, &shown, text, "RFC 8461 §4.1");
-        }
-        let (dane, outcome, text) = dane(domain, mail, host, dnssec);
-        self.step(StepName::Dane, outcome, &shown, &text, "RFC 7672 §2.2");
-        let (rule, why) = rule(matches, dane);
-        HostRule { host: shown, preference: host.preference, rule, why: why.to_owned() }
-    }
-}
-
-/// What DANE asks of a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dane {
-    Nothing,
-    Match,
-    Encrypt,
-    Unreachable,
-    Unknown,
-}
-
-fn dane(domain: &PolicyDomain, mail: &Mail, host: &MxHost, dnssec: &Dnssec) -> (Dane, StepOutcome, String) {
-    match dnssec {
-        Dnssec::Off => {
-            return (
-                Dane::Nothing,
-                StepOutcome::Passed,
-                "DNSSEC is off here, so DANE is not used.".to_owned(),
-            );
-        }
-        Dnssec::Unusable(why) => {
-            let text = format!("DANE is out of use here: {}.", tame(why));
-            return (Dane::Nothing, StepOutcome::Unknown, text);
-        }
-        Dnssec::TrustedResolver | Dnssec::Validated => {}
-    }
-    match dane_terms::applicability(domain.as_str(), &mail.mx, host, InsecureMx::Skip) {
-        None => (
-            Dane::Unknown,
-            StepOutcome::Unknown,
-            "Its name or its records could not be looked up.".to_owned(),
-        ),
-        Some(Applicability::NotApplicable(why)) => {
-            (Dane::Nothing, StepOutcome::Passed, format!("DANE does not apply: {why}."))
-        }
-        Some(Applicability::Unreachable(why)) => (
-            Dane::Unreachable,
-            StepOutcome::Ended,
-            format!("{}: the host counts as one that cannot be reached.", tame(&why.to_string())),
-        ),
-        Some(Applicability::SecureButNoneUsable { base, .. }) => (
-            Dane::Encrypt,
-            StepOutcome::Passed,
-            format!("Signed TLSA records at {}, none usable: encryption is mandatory.", tame(&base)),
-        ),
-        Some(Applicability::Usable { base, told, .. }) => (
-            Dane::Match,
-            StepOutcome::Passed,
-            format!("{} usable TLSA record(s) at {}: DANE decides.", told.records.len(), tame(&base)),
-        ),
-    }
-}
-
-/// What follows from both. RFC 8461 §2: MTA-STS never overrides DANE; and a host outside an enforced policy is never
-/// used, whatever DANE says.
-fn rule(matches: Option<(Mode, bool)>, dane: Dane) -> (Rule, &'static str) {
-    match (dane, matches) {
-        (_, Some((Mode::Enforce, false))) => (Rule::Refused, "the policy does not cover it"),
-        (Dane::Unreachable, _) => (Rule::Refused, "a look-up that DANE rests on failed"),
-        (Dane::Unknown, _) => (Rule::Unknown, "its records could not be looked up"),
-        (Dane::Match, _) => (Rule::Dane, "its TLSA records decide, before MTA-STS"),
-        (_, Some((Mode::Enforce, true))) => (Rule::Sts, "the policy is enforced"),
-        (Dane::Encrypt, _) => (Rule::Encrypt, "signed TLSA records are there, and none can be used"),
-        (Dane::Nothing, Some((Mode::Testing, _))) => (Rule::StsTesting, "the policy tests"),
-        (Dane::Nothing, _) => (Rule::Opportunistic, "neither MTA-STS nor DANE asks for more"),
     }
 }
 

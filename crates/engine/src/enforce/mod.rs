@@ -2,6 +2,7 @@
 
 mod explain;
 mod explanation;
+mod rule;
 
 pub use explain::explain_policy;
 pub use explanation::{Applied, Explanation, HostRule, Rule, Step, StepName, StepOutcome};

@@ -1,7 +1,7 @@
 //! What a sender would apply, step by step: each way off the road, and what holds for each MX host.
 
 use tlsward_engine::enforce::{Applied, Explanation, Rule, StepOutcome, explain_policy};
-use tlsward_engine::ports::{DnsFailure, Dnssec, RecordKind};
+use tlsward_engine::ports::{DnsFailure, Dnssec, RecordData, RecordKind};
 
 use crate::chains::{LONG, NOW, self_signed};
 use crate::fake::{DOMAIN, Fake, MX, POLICY, POLICY_HOST, run, session_with};
@@ -156,14 +156,36 @@ fn dane_comes_before_mta_sts_and_never_widens_it() {
 #[test]
 fn a_relay_has_a_policy_and_an_address_has_none() {
     let mut fake = Fake::healthy();
-    fake.mx(DOMAIN, &[]);
+    fake.addresses(DOMAIN, &["192.0.2.9"]);
+    fake.policy(&POLICY.replace(MX[0], DOMAIN));
     let explanation = explain(&fake, "[example.test]:587");
+    assert_eq!((explanation.hosts[0].host.as_str(), rules(&explanation)), (DOMAIN, vec![Rule::Sts]));
     assert_eq!(explanation.domain.as_deref(), Some(DOMAIN));
     assert_eq!(explanation.result, Applied::Policy);
+    assert!(fake.asked.lock().unwrap().iter().all(|(_, kind)| *kind != RecordKind::Mx));
     for literal in ["192.0.2.1", "[IPv6:2001:db8::1]"] {
         let explanation = explain(&fake, literal);
         assert_eq!((explanation.result, explanation.domain), (Applied::None, None));
         assert_eq!(explanation.steps.len(), 1);
+    }
+}
+
+/// RFC 7672 §2.2.3: the TLSA records of a relay stand under the port that is spoken to.
+#[test]
+fn the_tlsa_records_of_a_relay_are_those_of_its_port() {
+    let mut fake = Fake::healthy();
+    fake.addresses(DOMAIN, &["192.0.2.9"]);
+    let record = RecordData::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] };
+    fake.put("_587._tcp.example.test", RecordKind::Tlsa, vec![record]);
+    fake.dnssec = Dnssec::Validated;
+    fake.sign("");
+    fake.txt("_mta-sts.example.test", &[]);
+    for (next_hop, rule) in [
+        ("[example.test]:587", Rule::Dane),
+        ("[example.test]:submission", Rule::Dane),
+        ("[example.test]", Rule::Opportunistic),
+    ] {
+        assert_eq!(rules(&explain(&fake, next_hop)), [rule], "{next_hop}");
     }
 }
 

@@ -8,8 +8,8 @@ pub(super) const NOT_IN_POLICY: About = About::new(
     Error,
     "RFC 8461 §4.1",
     "A mail server is not in the policy",
-    "No mx line of the policy covers this mail server. Under an enforced policy senders do not deliver there; while \
-     testing they report it. A wildcard covers exactly one label.",
+    "Every mail server of the domain has to match an mx line of its policy. Under an enforced policy senders do not \
+     deliver to one that does not; while testing they report it.",
     "Add the host to the policy first, then change the id in the record.",
 )
 .pitfall(Pitfall::ForgottenMx);

@@ -9,7 +9,7 @@ use super::Case;
 use crate::check::code::{Code, Level};
 use crate::check::dane_terms;
 use crate::check::observations::MxHost;
-use crate::check::text::list;
+use crate::check::text::{list, tame};
 use crate::ports::{DnsReply, Security};
 
 /// What DANE says of a host.
@@ -53,7 +53,7 @@ pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts
     }
     // Without a signature on the MX records most senders leave DANE alone (RFC 7672 §2.2.1).
     let mx_is_signed = seen.mx.security() == Some(Security::Secure);
-    match dane_terms::applicability(seen.domain.as_str(), &seen.mx, host, InsecureMx::Use) {
+    match dane_terms::applicability(seen.domain.as_str(), &seen.mx, host, 25, InsecureMx::Use) {
         Some(Applicability::NotApplicable(why)) => {
             let unsigned = host.tlsa.iter().find(|(_, reply)| matches!(reply, DnsReply::Found(_)));
             match (why, unsigned) {
@@ -67,7 +67,7 @@ pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts
         }
         Some(Applicability::Unreachable(Unreachable::LookupFailed { what: "TLSA", reason })) => {
             let owner = host.tlsa.last().map_or("", |(owner, _)| owner.as_str());
-            let what = format!("The question for TLSA at {owner}: {reason}.");
+            let what = format!("The question for TLSA at {owner}: {}.", tame(&reason));
             let finding = case.findings.add(Code::DaneLookupFailed, &host.host, &what);
             if mx_is_signed {
                 return DaneState::Fail;

@@ -47,7 +47,8 @@ pub fn decide(seen: &Observations, roots: &TrustRoots, now: UnixTime) -> Report 
     let record = record::judge(&mut case);
     let policy = judge_policy(&mut case, &record);
     let mail = mx::judge_list(&mut case, record.is_meant());
-    if matches!(record, RecordState::Absent) && mail != MailState::Null {
+    // Who takes no mail has nothing to protect.
+    if matches!(record, RecordState::Absent) && !matches!(mail, MailState::Null | MailState::Nowhere) {
         not_announced(&mut case, &policy);
     }
     // What no record announces is no policy in use.

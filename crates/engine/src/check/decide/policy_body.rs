@@ -8,6 +8,7 @@ use mta_sts::{Parsed, content_type};
 use super::Case;
 use crate::check::advice::{self, Draft};
 use crate::check::code::{Code, Level};
+use crate::check::gather::is_host;
 use crate::check::text::tame_bytes;
 use crate::ports::HttpAnswer;
 
@@ -39,7 +40,8 @@ pub(super) fn note_faults(
         Err(FetchFailure::TooLarge) => (Code::PolicyTooLarge, String::new()),
         Err(other) => (Code::PolicyMalformed, format!("{other}.")),
     };
-    let draft = Draft::default().with_mx(case.seen.hosts.iter().map(|host| host.host.clone()).collect());
+    let hosts = case.seen.hosts.iter().map(|host| &host.host).filter(|host| is_host(host));
+    let draft = Draft::default().with_mx(hosts.cloned().collect());
     let fix = draft.to_fix(&case.seen.domain, case.now);
     case.findings.add(code, url, &what).fix_by(fix);
 }

@@ -9,7 +9,7 @@ use crate::check::advice;
 use crate::check::code::{Code, Level};
 use crate::check::gather::{STS_VERSION, has_record};
 use crate::check::observations::aliases;
-use crate::check::text::{list, tame_bytes};
+use crate::check::text::{list, tame, tame_bytes};
 use crate::ports::DnsReply;
 
 /// What the record says.
@@ -45,7 +45,8 @@ pub(super) fn judge(case: &mut Case<'_>) -> RecordState {
             return RecordState::Unknown;
         }
         DnsReply::Found(answer) if !answer.aliases.is_empty() && has_record(&seen.sts, STS_VERSION) => {
-            let what = format!("{name} is an alias for {}.", list(answer.aliases.last()));
+            let what =
+                format!("{name} is an alias for {}.", list(answer.aliases.last().map(|target| tame(target))));
             case.findings.add(Code::StsRecordDelegated, &name, &what);
         }
         DnsReply::Found(_) | DnsReply::Absent(_) => {}
@@ -123,7 +124,7 @@ fn absent(case: &mut Case<'_>, name: &str) -> RecordState {
     // A domain with a wildcard CNAME has aliases at every name: nothing was meant by that.
     let targets = aliases(&seen.sts);
     if let Some(target) = targets.last().filter(|_| targets != aliases(&seen.tlsrpt)) {
-        let what = format!("{name} is an alias for {}.", list([target]));
+        let what = format!("{name} is an alias for {}.", tame(target));
         case.findings.add(Code::StsRecordDanglingAlias, name, &what).fix_by(fix);
         return RecordState::Misplaced;
     }

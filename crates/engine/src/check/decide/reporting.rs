@@ -78,7 +78,8 @@ fn missing(case: &mut Case<'_>, name: &str, texts: &[Vec<u8>], policy: Option<&P
         case.findings.add(Code::TlsrptDanglingAlias, name, &what).fix_by(fix);
         return;
     }
-    if mail == MailState::Null {
+    // Where no mail arrives there is nothing to report, unless a policy says otherwise.
+    if mail == MailState::Null || (mail == MailState::Nowhere && policy.is_none()) {
         return;
     }
     let code = match policy.map(Policy::mode) {

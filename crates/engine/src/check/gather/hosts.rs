@@ -10,7 +10,7 @@ use super::{Within, bounded, some_at_once};
 use crate::check::dane_terms;
 use crate::check::observations::{Cut, HostReplies, MxHost, Probe};
 use crate::check::options::{ADDRESSES_AT_ONCE, HOSTS_AT_ONCE, MAX_ADDRESSES, MAX_HOSTS};
-use crate::ports::{DnsReply, RecordKind, SmtpOutcome, SmtpTarget, World};
+use crate::ports::{Absence, DnsReply, RecordKind, Security, SmtpOutcome, SmtpTarget, World};
 
 /// Where mail for the domain goes.
 #[derive(Debug)]
@@ -33,14 +33,34 @@ pub(super) async fn gather_mail<W: World>(within: &Within<'_, W>, domain: &str) 
     mail
 }
 
-/// Looks up the hosts, their addresses and TLSA records, and connects to none.
-pub(crate) async fn look_up_mail<W: World>(within: &Within<'_, W>, domain: &str) -> Mail {
-    let mut mail = look_up_list(within, domain).await;
+/// Looks up the hosts, their addresses and TLSA records, and connects to none. `is_host`: the next hop is itself the
+/// host, and MX records do not count.
+pub(crate) async fn look_up_mail<W: World>(
+    within: &Within<'_, W>,
+    domain: &str,
+    is_host: bool,
+    port: u16,
+) -> Mail {
+    let mut mail =
+        if is_host { the_host_itself(within, domain).await } else { look_up_list(within, domain).await };
     let hosts = std::mem::take(&mut mail.hosts);
     let (mx, apex) = (&mail.mx, mail.apex.as_ref());
-    let each = hosts.into_iter().map(|host| look_up_host(within, domain, mx, apex, host)).collect();
+    let each = hosts.into_iter().map(|host| look_up_host(within, (domain, port), mx, apex, host)).collect();
     mail.hosts = some_at_once(each, HOSTS_AT_ONCE).await;
     mail
+}
+
+/// A relay in brackets: no MX record is asked for, so the name is the only candidate (RFC 5321 §5.1).
+async fn the_host_itself<W: World>(within: &Within<'_, W>, host: &str) -> Mail {
+    let apex = within.addresses(host).await;
+    let mx = DnsReply::Absent(Absence {
+        aliases: Vec::new(),
+        name_exists: apex.is_found(),
+        security: Security::Insecure,
+        ttl: 0,
+    });
+    let hosts = if apex.is_absent() { Vec::new() } else { vec![unseen(host, None)] };
+    Mail { mx, apex: Some(apex), hosts, cuts: Vec::new() }
 }
 
 async fn look_up_list<W: World>(within: &Within<'_, W>, domain: &str) -> Mail {
@@ -98,7 +118,7 @@ async fn look_at<W: World>(
     let (addresses, cut) = bounded(addresses, MAX_ADDRESSES);
     let probes = addresses.iter().map(|address| probe(within, &host.host, *address)).collect();
     let probes = some_at_once(probes, ADDRESSES_AT_ONCE);
-    let dane = look_up_tlsa(within, domain, mx, &host);
+    let dane = look_up_tlsa(within, domain, 25, mx, &host);
     let (probes, (tlsa, tlsrpt)) = join(probes, dane).await;
     host.probes = probes;
     host.tlsa = tlsa;
@@ -108,7 +128,7 @@ async fn look_at<W: World>(
 
 async fn look_up_host<W: World>(
     within: &Within<'_, W>,
-    domain: &str,
+    (domain, port): (&str, u16),
     mx: &DnsReply,
     apex: Option<&HostReplies>,
     host: MxHost,
@@ -117,7 +137,7 @@ async fn look_up_host<W: World>(
         return host;
     }
     let mut host = with_addresses(within, apex, host).await;
-    let (tlsa, tlsrpt) = look_up_tlsa(within, domain, mx, &host).await;
+    let (tlsa, tlsrpt) = look_up_tlsa(within, domain, port, mx, &host).await;
     host.tlsa = tlsa;
     host.tlsrpt = tlsrpt;
     host
@@ -162,6 +182,7 @@ async fn probe<W: World>(within: &Within<'_, W>, host: &str, address: IpAddr) ->
 async fn look_up_tlsa<W: World>(
     within: &Within<'_, W>,
     domain: &str,
+    port: u16,
     mx: &DnsReply,
     host: &MxHost,
 ) -> (Vec<(String, DnsReply)>, Option<DnsReply>) {
@@ -172,7 +193,7 @@ async fn look_up_tlsa<W: World>(
     if !within.world().dnssec().is_working() {
         return (asked, None);
     }
-    let destination = dane_terms::destination(domain, mx, &host.host);
+    let destination = dane_terms::destination(domain, mx, &host.host, port);
     let mut search = begin(
         destination,
         dane_terms::mx(mx),
@@ -181,7 +202,7 @@ async fn look_up_tlsa<W: World>(
         InsecureMx::Use,
     );
     if matches!(search, Search::Done(_)) {
-        let owner = format!("_25._tcp.{}", host.host);
+        let owner = format!("_{port}._tcp.{}", host.host);
         let reply = within.look_up(&owner, RecordKind::Tlsa).await;
         asked.push((owner, reply));
     }

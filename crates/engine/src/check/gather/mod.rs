@@ -32,20 +32,26 @@ pub async fn gather<W: World>(world: &W, domain: &PolicyDomain, options: &Option
     let within = Within::new(world, options.time_limit);
     let name = domain.as_str();
 
-    let policy = gather_policy(&within, domain);
-    let (policy, mail, (tlsrpt, ruas, rua_cut)) =
-        join3(policy, hosts::gather_mail(&within, name), reporting::gather_reporting(&within, name)).await;
-    let PolicySeen { sts, replies, fetches, cut } = policy;
+    // Each arm goes on with its own second questions while the others wait: at other names only where the right one
+    // has no record, at sub-domains only where their parent takes part.
+    let sts = async {
+        let seen = gather_policy(&within, domain).await;
+        let elsewhere = look_elsewhere(&within, &seen.sts, name, "_mta-sts", &STS_MISTAKES, STS_VERSION);
+        let subdomains = gather_subdomains(&within, name, &seen.sts, options);
+        let (elsewhere, subdomains) = join(elsewhere, subdomains).await;
+        (seen, elsewhere, subdomains)
+    };
+    let reports = async {
+        let (reply, ruas, cut) = reporting::gather_reporting(&within, name).await;
+        let elsewhere =
+            look_elsewhere(&within, &reply, name, "_smtp._tls", &TLSRPT_MISTAKES, TLSRPT_VERSION).await;
+        (reply, elsewhere, ruas, cut)
+    };
+    let mail = hosts::gather_mail(&within, name);
+    let (sts, mail, reports) = join3(sts, mail, reports).await;
+    let (PolicySeen { sts, replies, fetches, cut }, sts_elsewhere, subdomains) = sts;
     let Mail { mx, apex, hosts, cuts } = mail;
-
-    // At other names only where the right one has none, at sub-domains only where their parent takes part: most
-    // domains cost few questions.
-    let (sts_elsewhere, tlsrpt_elsewhere, subdomains) = join3(
-        look_elsewhere(&within, &sts, name, "_mta-sts", &STS_MISTAKES, STS_VERSION),
-        look_elsewhere(&within, &tlsrpt, name, "_smtp._tls", &TLSRPT_MISTAKES, TLSRPT_VERSION),
-        gather_subdomains(&within, name, &sts, options),
-    )
-    .await;
+    let (tlsrpt, tlsrpt_elsewhere, ruas, rua_cut) = reports;
 
     let mut all_cuts: Vec<Cut> = cut.into_iter().chain(cuts).chain(rua_cut).collect();
     all_cuts.dedup();

@@ -170,6 +170,18 @@ fn faults_of_the_mail_servers() {
             Delivers,
         ),
         ("neither MX nor address", |f| f.mx(DOMAIN, &[]), &["mx-none"], Refused),
+        (
+            "null MX and nothing published",
+            |f| {
+                f.mx(DOMAIN, &[(0, "")]);
+                f.addresses(POLICY_HOST, &[]);
+                f.txt(RECORD, &[]);
+                f.txt(TLSRPT, &[]);
+            },
+            &["mx-null"],
+            Verdict::None,
+        ),
+        ("no such domain", |f| f.dns.clear(), &["mx-none"], Verdict::None),
         ("null MX with a policy", |f| f.mx(DOMAIN, &[(0, "")]), &["mx-null-with-policy"], Verdict::None),
         (
             "null MX among others",

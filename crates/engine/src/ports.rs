@@ -2,9 +2,11 @@
 //! of a wire format.
 
 mod checks;
+mod mta;
 mod world;
 
 pub use checks::{Audit, Checks, SPELLS_KEPT, Spell};
+pub use mta::*;
 pub use world::*;
 
 use std::future::Future;

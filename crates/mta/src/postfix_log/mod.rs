@@ -1,0 +1,17 @@
+//! Postfix's log, for what its datagrams leave out: the MX host and the certificate of a session that succeeded, and MX
+//! hosts that were passed over.
+//!
+//! [`entry`] takes a line apart (syslog's forms, Postfix's own file, journald's JSON and export form), [`message`]
+//! reads the words, [`Tracker`] puts together what one process says in several lines, [`Follower`] reads a file that
+//! grows and is rotated. Needs `smtp_tls_loglevel = 2`; at 1 there are no fingerprints, and sessions come without.
+//!
+//! A log is text that strangers have a part in (names, certificates): a line that is not exactly as Postfix writes it
+//! is passed over.
+
+pub mod entry;
+mod follow;
+pub mod message;
+mod track;
+
+pub use follow::{Cursor, Follower};
+pub use track::{MAX_PROCESSES, Tracker};

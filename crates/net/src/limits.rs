@@ -1,4 +1,7 @@
-//! Every bound on size, time and number.
+//! Every bound on size, time and number that holds for what the network sends. A bound is an argument of the adapter,
+//! so that a test can reach it; the defaults here are what a server runs with.
+
+use std::time::Duration;
 
 /// Of DNS.
 pub mod dns {
@@ -57,4 +60,115 @@ pub mod dns {
     pub const TEXT_CHARACTERS: usize = 200;
     /// A resolv.conf or a file of trust anchors.
     pub const FILE_BYTES: u64 = 1 << 20;
+}
+
+/// Connections to one IP address at once, over all probes: servers are asked politely.
+pub const CONNECTIONS_PER_ADDRESS: usize = 8;
+
+/// A whole certificate message, in bytes. The bound is the TLS library's own, for every handshake message; a longer
+/// one ends the handshake.
+pub const CHAIN_BYTES: usize = 0xffff;
+
+/// Bounds of HTTPS.
+#[derive(Debug, Clone)]
+pub struct HttpsLimits {
+    /// One attempt to connect to one address.
+    pub connect: Duration,
+    /// How long an attempt runs alone before the next address is tried beside it (RFC 8305 §5).
+    pub head_start: Duration,
+    /// Addresses that are tried for one request; further ones are left out.
+    pub addresses: usize,
+    /// The TLS handshake.
+    pub handshake: Duration,
+    /// A GET in all, from the first attempt to connect to the last byte of the body (RFC 8461 §3.3).
+    pub get: Duration,
+    /// A POST in all. A report may have many megabytes to push through a thin line.
+    pub post: Duration,
+    /// Status line and header fields of an answer, in bytes.
+    pub head_bytes: usize,
+    /// Header fields of an answer.
+    pub fields: usize,
+    /// The body of an answer, in bytes (RFC 8461 §3.3). A longer one is refused, never cut.
+    pub body_bytes: usize,
+    /// TLS.
+    pub tls: TlsLimits,
+}
+
+impl Default for HttpsLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            head_start: Duration::from_millis(250),
+            addresses: 16,
+            handshake: Duration::from_secs(20),
+            get: Duration::from_secs(60),
+            post: Duration::from_secs(300),
+            head_bytes: 16 * 1024,
+            fields: 100,
+            body_bytes: 64 * 1024,
+            tls: TlsLimits::default(),
+        }
+    }
+}
+
+/// Bounds of SMTP.
+#[derive(Debug, Clone)]
+pub struct SmtpLimits {
+    /// The attempt to connect.
+    pub connect: Duration,
+    /// The greeting. Some servers make strangers wait for half a minute.
+    pub greeting: Duration,
+    /// A reply to EHLO or STARTTLS.
+    pub reply: Duration,
+    /// The TLS handshake.
+    pub handshake: Duration,
+    /// The reply to the second EHLO: the session is known by then.
+    pub second_ehlo: Duration,
+    /// The reply to QUIT, which is asked for out of politeness alone.
+    pub quit: Duration,
+    /// The conversation in all, without the attempt to connect.
+    pub total: Duration,
+    /// A line of a reply with its end, in bytes. RFC 5321 §4.5.3.1.5 has 512; servers are not held to it.
+    pub line_bytes: usize,
+    /// Lines of a reply.
+    pub lines: usize,
+    /// What is kept of the text of a refusal, in characters.
+    pub text_chars: usize,
+    /// TLS.
+    pub tls: TlsLimits,
+}
+
+impl Default for SmtpLimits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            greeting: Duration::from_secs(60),
+            reply: Duration::from_secs(60),
+            handshake: Duration::from_secs(30),
+            second_ehlo: Duration::from_secs(10),
+            quit: Duration::from_secs(1),
+            total: Duration::from_secs(180),
+            line_bytes: 2048,
+            lines: 100,
+            text_chars: 200,
+            tls: TlsLimits::default(),
+        }
+    }
+}
+
+/// Bounds of TLS, beside [`CHAIN_BYTES`].
+#[derive(Debug, Clone)]
+pub struct TlsLimits {
+    /// Certificates of a chain.
+    pub chain_certificates: usize,
+    /// How long a server may take to answer the greeting of an old client.
+    pub old_hello: Duration,
+    /// What is read of that answer, in bytes.
+    pub old_hello_bytes: usize,
+}
+
+impl Default for TlsLimits {
+    fn default() -> Self {
+        Self { chain_certificates: 32, old_hello: Duration::from_secs(10), old_hello_bytes: 16 * 1024 }
+    }
 }

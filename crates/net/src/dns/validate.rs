@@ -9,7 +9,7 @@
 //! fetched, it is the failure to fetch that is reported.
 //! Limits: for an anchor below the root all keys of its zone must be anchors (hickory asks the parent for others).
 
-mod expansion;
+mod denial;
 mod upstream;
 
 use std::sync::Arc;
@@ -162,7 +162,7 @@ impl Validator {
                 }
                 // One RRset, so one proof.
                 match message.answers.iter().map(|record| record.proof).min() {
-                    Some(Proof::Secure) => Ok(Link { message, secure: true }),
+                    Some(Proof::Secure) => Ok(Link { secure: !denial::rests_on_opt_out(&message), message }),
                     Some(Proof::Insecure) => Ok(Link { message, secure: false }),
                     _ => Err(bogus("the signature")),
                 }
@@ -178,7 +178,7 @@ impl Validator {
             }
             Some(Err(NetError::Dns(DnsError::Nsec { response, .. }))) => {
                 let mut message = (*response).into_message();
-                if !expansion::is_proved(&message, name) {
+                if !denial::proves_expansion(&message, name) {
                     return Err(bogus("the proof of absence"));
                 }
                 message.answers.retain(|record| record.name == *name && belongs(record, kind));
@@ -205,7 +205,7 @@ fn absence(message: Message, name: &Name) -> Result<Link, &'static str> {
         matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC(_) | DNSSECRData::NSEC3(_)))
     };
     if message.authorities.iter().filter(is_proof).any(|record| record.proof == Proof::Secure) {
-        return Ok(Link { message, secure: true });
+        return Ok(Link { secure: !denial::rests_on_opt_out(&message), message });
     }
     let vouches = |record: &Record| match record.record_type() {
         RecordType::RRSIG => true,

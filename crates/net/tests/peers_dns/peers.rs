@@ -32,7 +32,7 @@ fn verdict(reply: &DnsReply) -> String {
 }
 
 /// What every way to ask must agree on.
-const TABLE: [(&str, RecordKind, &str); 31] = [
+const TABLE: [(&str, RecordKind, &str); 36] = [
     ("host.example", RecordKind::A, "found secure"),
     ("example", RecordKind::Mx, "found secure"),
     ("_25._tcp.host.example", RecordKind::Tlsa, "found secure"),
@@ -56,6 +56,11 @@ const TABLE: [(&str, RecordKind, &str); 31] = [
     ("any.wild.hashed", RecordKind::Tlsa, "no data secure"),
     ("gone.hashed", RecordKind::A, "no name secure"),
     ("to-example.hashed", RecordKind::A, "found secure, first secure"),
+    ("host.optout", RecordKind::A, "found secure"),
+    ("host.optout", RecordKind::Tlsa, "no data secure"),
+    ("gone.optout", RecordKind::A, "no name insecure"),
+    ("any.wild.optout", RecordKind::A, "found insecure"),
+    ("any.wild.optout", RecordKind::Tlsa, "no data insecure"),
     ("host.plain", RecordKind::A, "found insecure"),
     ("gone.plain", RecordKind::A, "no name insecure"),
     ("to-plain.example", RecordKind::A, "found insecure, first secure"),
@@ -247,6 +252,31 @@ async fn the_response_code_beside_an_alias_denies_nothing() {
     let resolver = validating(between, &internet);
     let reply = resolver.look_up("alias.example", RecordKind::A).await;
     assert_eq!(verdict(&reply), "found secure, first secure");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_signature_without_its_records_proves_no_absence() {
+    let internet = Internet::start();
+    // A wildcard's record becomes one of a type that nobody asked for; its signature and the proof that no closer
+    // name exists stay.
+    let other_type = |answer: &mut Vec<u8>| {
+        let question_end = 12 + answer[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+        let is_wild = answer[12..].starts_with(b"\x05known") && answer[question_end + 2..][..2] == [0, 1];
+        if is_wild {
+            answer[question_end + 3] = 10;
+        }
+    };
+    for zone in ["wild.hashed", "other.example"] {
+        let name = format!("known.{zone}");
+        let resolver = validating(internet.bind, &internet);
+        let expected = if zone == "wild.hashed" { "found secure" } else { "no name secure" };
+        assert_eq!(verdict(&resolver.look_up(&name, RecordKind::A).await), expected);
+        let between = Between::start(internet.bind, Between::Ask, other_type).await;
+        let resolver = validating(between, &internet);
+        let expected = if zone == "wild.hashed" { "bogus" } else { "no name secure" };
+        assert_eq!(verdict(&resolver.look_up(&name, RecordKind::A).await), expected);
+    }
 }
 
 #[tokio::test]

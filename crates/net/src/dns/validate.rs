@@ -158,7 +158,7 @@ impl Validator {
                 let mut message = response.into_message();
                 message.answers.retain(|record| record.name == *name && belongs(record, kind));
                 if message.answers.is_empty() {
-                    return absence(message, name).map_err(bogus);
+                    return absence(message, name, kind).map_err(bogus);
                 }
                 // One RRset, so one proof.
                 match message.answers.iter().map(|record| record.proof).min() {
@@ -200,11 +200,14 @@ fn belongs(record: &Record, kind: RecordType) -> bool {
 /// An absence that was let pass: proved by a secure NSEC or NSEC3, or in a zone that is proved to be unsigned.
 /// The validator lets an answer pass whose whole authority section is insecure, whatever zone that is of; so the
 /// zone must be one that the name is in. [`upstream::trim`] leaves no other, and here it is looked at again.
-fn absence(message: Message, name: &Name) -> Result<Link, &'static str> {
+fn absence(message: Message, name: &Name, kind: RecordType) -> Result<Link, &'static str> {
     let is_proof = |record: &&Record| {
         matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC(_) | DNSSECRData::NSEC3(_)))
     };
     if message.authorities.iter().filter(is_proof).any(|record| record.proof == Proof::Secure) {
+        if !denial::holds(&message, name, kind) {
+            return Err("the proof of absence");
+        }
         return Ok(Link { secure: !denial::rests_on_opt_out(&message), message });
     }
     let vouches = |record: &Record| match record.record_type() {

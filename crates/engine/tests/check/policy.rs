@@ -21,7 +21,7 @@ fn last_step(explanation: &Explanation) -> (&'static str, StepOutcome) {
     before_hosts.last().map(|step| (step.step.as_wire(), step.outcome)).unwrap()
 }
 
-/// Proves: S1, S2, S7, S8, S10, S11, C3, E7, E8, C8
+/// Proves: S1, S2, S7, S10, S11, C3, E7, E8, C8
 #[test]
 fn each_way_off_the_road_is_named_where_it_leaves() {
     use Applied::{CouldNotTell, None, Policy};

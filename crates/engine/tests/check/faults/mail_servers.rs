@@ -9,7 +9,7 @@ use crate::chains::{Authority, LONG, self_signed};
 use crate::fake::{DOMAIN, Fake, MX, MX_ADDRESSES, POLICY, POLICY_HOST, ip, session_with};
 use crate::{check, codes};
 
-/// Proves: E4, E6, E7, E12, E14, E15, D13, D14, D15
+/// Proves: E4, E6, E7, E12, E14, E15, D13, D14, D15, D21
 #[test]
 fn faults_of_the_mail_servers() {
     use Verdict::{AtRisk, Delivers, Refused, Unknown};

@@ -6,7 +6,7 @@ use super::hold;
 use crate::chains::LONG;
 use crate::fake::{DOMAIN, MX, MX_ADDRESSES, POLICY};
 
-/// Proves: D7, D8, D19, D20, L3, L4, L5, L6, L8
+/// Proves: D7, D8, D20, L3, L4, L5, L6, L8
 #[test]
 fn faults_of_the_policy() {
     use Verdict::{AtRisk, Broken, Delivers, None, Refused};

@@ -207,7 +207,7 @@ impl Walk {
     /// Whether there is an address.
     fn policy_host(&mut self, host: &str, replies: &HostReplies) -> bool {
         let (outcome, text) = if replies.is_found() {
-            (StepOutcome::Passed, format!("{}.", list(replies.addresses())))
+            (StepOutcome::Passed, format!("Its addresses: {}.", list(replies.addresses())))
         } else if replies.is_absent() {
             (StepOutcome::Ended, "The policy host has no address: no policy can be fetched.".to_owned())
         } else {

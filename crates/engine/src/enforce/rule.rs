@@ -40,7 +40,7 @@ impl Walk {
             ),
             DnsReply::Found(_) => {
                 let names = mail.hosts.iter().map(|host| tame(&host.host));
-                (StepOutcome::Passed, format!("{}.", list(names)))
+                (StepOutcome::Passed, format!("In this order: {}.", list(names)))
             }
         };
         self.step(StepName::Mx, outcome, way.domain.as_str(), &text, "RFC 5321 §5.1");

@@ -3,7 +3,7 @@
 use tlsward_engine::check::{
     Code, Finding, Level, MAX_ADDRESSES, MAX_HOSTS, MAX_PATTERNS, Report, Snapshot, Verdict,
 };
-use tlsward_engine::ports::{ConnectFailure, HttpsFailure, RecordData, RecordKind, SmtpOutcome};
+use tlsward_engine::ports::{ConnectFailure, DnsReply, HttpsFailure, RecordData, RecordKind, SmtpOutcome};
 
 use crate::chains::LONG;
 use crate::fake::{DOMAIN, Fake, MX, MX_ADDRESSES, POLICY, POLICY_ADDRESSES, POLICY_HOST, ip, run};
@@ -140,6 +140,21 @@ fn a_policy_with_thousands_of_patterns_is_cut_and_noted() {
     assert!(report.findings.len() <= MAX_PATTERNS + 2, "{}", report.findings.len());
     assert!(codes(&report).contains(&"limit-reached") && codes(&report).contains(&"mx-not-in-policy"));
     assert!(report.to_json().len() < 100_000, "{}", report.to_json().len());
+}
+
+/// Name servers turn the order of records round; the report does not.
+#[test]
+fn the_order_of_records_in_an_answer_changes_nothing() {
+    let mut fake = Fake::healthy();
+    fake.addresses(MX[1], &["192.0.2.2", "192.0.2.3", "2001:db8::2"]);
+    fake.txt("_mta-sts.example.test", &["b", "v=STSv1; id=1;", "a"]);
+    let before = check(&fake).to_json();
+    for reply in fake.dns.values_mut() {
+        if let DnsReply::Found(answer) = reply {
+            answer.records.reverse();
+        }
+    }
+    assert_eq!(check(&fake).to_json(), before);
 }
 
 /// The common case of a report address in the domain itself costs no second question.

@@ -21,7 +21,7 @@ use super::observations::{Cut, Observations, aliases};
 use super::report::{MAX_VALUES, PolicyFacts, RecordFacts, Report};
 use super::text::{record_value, tame};
 use crate::facts::UnixTime;
-use crate::ports::{DnsReply, Dnssec, Security};
+use crate::ports::{DnsReply, Dnssec, RecordData, Security};
 use findings::Findings;
 use mx::{MailState, Stake};
 use policy_host::PolicyState;
@@ -149,11 +149,14 @@ impl Case<'_> {
     /// Notes an RRset that was found.
     fn fact(&mut self, name: &str, kind: &'static str, reply: &DnsReply) {
         let DnsReply::Found(answer) = reply else { return };
+        let mut records: Vec<&RecordData> = answer.records.iter().collect();
+        // Name servers turn the order round; two looks at one domain shall read the same.
+        records.sort_unstable();
         self.records.push(RecordFacts {
             name: name.to_owned(),
             kind,
             aliases: aliases(reply).iter().take(MAX_VALUES).map(|alias| tame(alias).into_owned()).collect(),
-            values: answer.records.iter().take(MAX_VALUES).map(record_value).collect(),
+            values: records.into_iter().take(MAX_VALUES).map(record_value).collect(),
             secure: answer.security == Security::Secure,
         });
     }

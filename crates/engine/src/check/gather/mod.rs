@@ -108,8 +108,10 @@ async fn fetch<W: World>(within: &Within<'_, W>, host: &str, address: IpAddr) ->
 
 /// The first `limit`, and what was cut.
 pub(crate) fn bounded(mut addresses: Vec<IpAddr>, limit: usize) -> (Vec<IpAddr>, Option<Cut>) {
-    let found = addresses.len();
+    // Name servers turn the order round; two looks at one domain shall read the same.
+    addresses.sort_unstable();
     addresses.dedup();
+    let found = addresses.len();
     if addresses.len() <= limit {
         return (addresses, None);
     }

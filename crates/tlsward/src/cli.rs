@@ -21,6 +21,7 @@ const TOP_HELP: &str = "\
 Examples:
   tlsward serve                      start the server; open http://127.0.0.1:8460/ then
   tlsward read report.json.gz        explain a report
+  tlsward check example.com          audit a domain
   tlsward COMMAND --help             more about a command";
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,19 @@ pub(crate) enum Command {
     /// named with place and reason, and the rest is read.
     #[command(after_help = READ_HELP)]
     Read(Read),
+
+    /// Audit domains as senders see them: records, policy, every MX host on every address.
+    ///
+    /// Says whether a sender that enforces MTA-STS would deliver today, on which MX host not, and why; each finding
+    /// comes with the record or file to publish. Looks from here: a firewall on the way shows as well.
+    #[command(after_help = CHECK_HELP)]
+    Check(Check),
+
+    /// Show the policy that a sender would apply to mail for a domain now, and why, step by step.
+    ///
+    /// For a sender that holds no policy yet: whoever holds one keeps to it until its max_age has run out.
+    #[command(after_help = POLICY_HELP)]
+    Policy(Policy),
 
     /// Take one mail from standard input and hand it to the server.
     ///
@@ -117,6 +131,63 @@ pub(crate) struct Read {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     pub(crate) color: Colour,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Domains that take mail.
+    #[arg(value_name = "DOMAIN", required_unless_present = "file")]
+    pub(crate) domains: Vec<String>,
+
+    /// Take domains from a file as well, one a line; # begins a comment; - is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Print one line of JSON a domain, as each finishes, instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Append lines of JSON to this file, and leave out the domains that it already has: an interrupted run goes on.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+
+    /// How many domains are audited at once.
+    #[arg(long, value_name = "NUMBER", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) jobs: u16,
+
+    /// Whether to use colours; auto: on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Policy {
+    /// A domain, or a relay as mail servers write it: [relay.example]:587.
+    #[arg(value_name = "DOMAIN")]
+    pub(crate) next_hop: String,
+
+    /// Print one line of JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Whether to use colours; auto: on a terminal, unless NO_COLOR is set.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+}
+
+const POLICY_HELP: &str = "\
+Examples:
+  tlsward policy example.com
+  tlsward policy '[relay.example]:587'
+
+Exit status: 0 if a policy applies, 1 if none does, 2 if it could not be told.";
+
+const CHECK_HELP: &str = "\
+Examples:
+  tlsward check example.com
+  tlsward check --json example.com example.net | jq -r '.domain + \" \" + .verdict'
+  tlsward check --file domains.txt --resume results.jsonl
+
+Exit status: 1 if any finding is an error, else 2 if any verdict is `unknown`, else 0.";
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -22,6 +22,8 @@ pub(crate) enum Exit {
     Fine,
     /// Something asked for could not be done, or an input not be read.
     Failed,
+    /// It could not be told.
+    Untold,
     /// The command line was wrong (EX_USAGE).
     Usage,
     /// What was handed over can never be taken (EX_DATAERR).
@@ -37,6 +39,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Fine => 0,
             Exit::Failed => 1,
+            Exit::Untold => 2,
             Exit::Usage => 64,
             Exit::BadData => 65,
             Exit::TryAgain => 75,
@@ -145,6 +148,22 @@ pub(crate) fn random() -> io::Result<u128> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u128::from_ne_bytes(bytes))
+}
+
+/// A label for DNS that nobody uses.
+pub(crate) fn unused_label() -> io::Result<String> {
+    Ok(format!("tlsward-{:x}", random()? >> 64))
+}
+
+/// The machine's own name, as it is known to itself.
+pub(crate) fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // What cannot be said in EHLO is no name for it.
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        name
+    } else {
+        "localhost".to_owned()
+    }
 }
 
 /// Ends the process at once, because a person asked twice. What was acknowledged is on disk.

@@ -1,5 +1,6 @@
 //! The binary `tlsward`: commands, configuration, wiring. It alone prints, exits, and reads clock and environment.
 
+mod checking;
 mod cli;
 mod commands;
 mod config;
@@ -8,6 +9,7 @@ mod edge;
 mod present;
 mod reading;
 mod server;
+mod world;
 
 use std::process::ExitCode;
 

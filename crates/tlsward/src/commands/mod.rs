@@ -1,6 +1,8 @@
 //! What each command does. A command returns how the process ends; what it prints goes through [`crate::edge`].
 
+mod check;
 mod manual;
+mod policy;
 mod read;
 mod receive;
 mod serve;
@@ -15,6 +17,8 @@ pub(crate) fn run(asked: Cli) -> Exit {
     match asked.command {
         Command::Serve(options) => serve::run(&options, asked.config),
         Command::Read(options) => read::run(&options),
+        Command::Check(options) => check::run(&options, asked.config.as_deref()),
+        Command::Policy(options) => policy::run(&options, asked.config.as_deref()),
         Command::Receive => receive::run(asked.config.as_deref()),
         Command::Completions { shell } => printed(&manual::completions(shell)),
         Command::Man { folder } => match manual::write(&folder) {

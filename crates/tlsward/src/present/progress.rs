@@ -1,4 +1,4 @@
-//! A bar on standard error while much is read: only on a terminal, and only when there is much.
+//! A bar on standard error while much is done: only on a terminal, and only when there is much.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -28,6 +28,44 @@ impl Progress {
     /// So many bytes more are done.
     pub(crate) fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);
+    }
+
+    /// Does something that writes to the terminal, with the bar out of the way.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Shows how many things are done.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    bar: ProgressBar,
+}
+
+impl Counter {
+    /// For so many things, or for as many as there will be. `wanted`: standard error is a terminal.
+    pub(crate) fn new(total: Option<usize>, wanted: bool) -> Self {
+        if !wanted || total.is_some_and(|total| total < 2) {
+            return Self { bar: ProgressBar::hidden() };
+        }
+        let template =
+            if total.is_some() { "{bar:30} {pos} of {len} domains" } else { "{spinner} {pos} domains" };
+        let total = total.map(|total| total as u64);
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    /// One more is done.
+    pub(crate) fn advance(&self) {
+        self.bar.inc(1);
     }
 
     /// Does something that writes to the terminal, with the bar out of the way.

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use hickory_proto::rr::Name;
-use tlsward_engine::ports::{Dns, DnsFailure, DnsReply, Dnssec, RecordData, RecordKind};
+use tlsward_engine::ports::{Dns, DnsFailure, DnsReply, Dnssec, RecordData, RecordKind, Security};
 use tokio::time::{Duration, Instant};
 
 pub use self::config::{Config, ConfigError, Trust, TrustAnchor, system_servers};
@@ -94,7 +94,11 @@ impl Resolver {
         if config.servers.is_empty() {
             return Err(ConfigError::NoServer);
         }
-        let probe_names = match &config.probe_name {
+        let anchored = match &config.trust {
+            Trust::Validate(anchor) => anchor.zone.as_ref(),
+            Trust::AuthenticData | Trust::Off => None,
+        };
+        let probe_names = match config.probe_name.as_ref().or(anchored) {
             None => vec![Name::root(), name::parse("org").unwrap_or_else(Name::root)],
             Some(text) if text == "." => vec![Name::root()],
             Some(text) => vec![name::parse(text).ok_or_else(|| ConfigError::ProbeName(text.clone()))?],
@@ -157,7 +161,13 @@ impl Resolver {
                 }
                 reply
             }
-            _ => plain::look_up(&inner.exchange, &name, kind, belief, deadline).await,
+            _ => {
+                let reply = plain::look_up(&inner.exchange, &name, kind, belief, deadline).await;
+                if reply.security() == Some(Security::Secure) {
+                    inner.lock_standing().seen_at_work();
+                }
+                reply
+            }
         }
     }
 
@@ -184,6 +194,12 @@ impl Resolver {
         match &inner.lock_standing().seen {
             Some(Seen::Working(flags)) => Ok(Some(*flags)),
             Some(Seen::Unusable(_)) => Ok(None),
+            // The resolver is there and cannot resolve the probe's name, as where the root is out of reach. Its
+            // bits lose nothing: one that validates sets AD on what is secure and refuses what is forged, and with
+            // one that does not there is no DANE in any case.
+            Some(Seen::Nothing(DnsFailure::Server(_))) if matches!(inner.means, Means::AuthenticData) => {
+                Ok(Some(probe::BITS[1]))
+            }
             // Answers that cannot be told secure from insecure are no answers: mail waits, as for any other
             // outage, and no DANE domain is sent to without DANE.
             Some(Seen::Nothing(failure)) => Err(failure.clone()),
@@ -279,6 +295,13 @@ impl Inner {
 impl Standing {
     fn is_told(&self) -> bool {
         matches!(self.seen, Some(Seen::Working(_) | Seen::Unusable(_)))
+    }
+
+    /// An answer was secure: where the probe could not be answered, that tells it as well.
+    fn seen_at_work(&mut self) {
+        if matches!(self.seen, Some(Seen::Nothing(_))) {
+            self.seen = Some(Seen::Working(probe::BITS[1]));
+        }
     }
 
     /// Where forged answers are seen, it may be the resolver that began to strip signatures: then every signed

@@ -23,7 +23,7 @@ pub struct Config {
     /// What DNSSEC statuses rest on.
     pub trust: Trust,
     /// A name in a signed zone, for the probe. By default the root, and `org` where a resolver has its own copy of
-    /// the root zone and so does not validate it.
+    /// the root zone and so does not validate it; where we validate from another zone's keys, that zone.
     pub probe_name: Option<String>,
     /// Whether answers are kept for the time of their TTL (bounded), and one question for many askers is asked once.
     pub cache: bool,
@@ -50,13 +50,17 @@ pub enum Trust {
 
 /// Keys that validation begins with.
 #[derive(Clone)]
-pub struct TrustAnchor(pub(super) Arc<TrustAnchors>);
+pub struct TrustAnchor {
+    pub(super) anchors: Arc<TrustAnchors>,
+    /// The zone whose keys these are, where it is not the root.
+    pub(super) zone: Option<String>,
+}
 
 impl TrustAnchor {
     /// The keys of the root zone, as IANA publishes them (20326 of 2017 and 38696 of 2024).
     #[must_use]
     pub fn iana() -> Self {
-        Self(Arc::new(TrustAnchors::default()))
+        Self { anchors: Arc::new(TrustAnchors::default()), zone: None }
     }
 
     /// Reads DNSKEY records in the form of a zone file, as in `root.key` of Unbound. For a zone other than the root
@@ -68,17 +72,22 @@ impl TrustAnchor {
         let unusable = |text: String| ConfigError::Anchor { path: path.to_owned(), text };
         let text = read_bounded(path)?;
         let anchors: TrustAnchors = text.parse().map_err(|error| unusable(format!("{error}")))?;
-        let has_key = text.lines().any(|line| !line.trim_start().starts_with(';') && line.contains("DNSKEY"));
-        if !has_key {
-            return Err(unusable("there is none".to_owned()));
-        }
-        Ok(Self(Arc::new(anchors)))
+        let keys = text.lines().filter(|line| !line.trim_start().starts_with(';') && line.contains("DNSKEY"));
+        let owners: Vec<&str> = keys.filter_map(|line| line.split_ascii_whitespace().next()).collect();
+        let Some(first) = owners.first() else { return Err(unusable("there is none".to_owned())) };
+        let zone = (!owners.contains(&".")).then(|| (*first).to_owned());
+        Ok(Self { anchors: Arc::new(anchors), zone })
     }
 }
 
 impl std::fmt::Debug for TrustAnchor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TrustAnchor({} keys of the root)", self.0.len())
+        write!(
+            f,
+            "TrustAnchor({} keys of {})",
+            self.anchors.len(),
+            self.zone.as_deref().unwrap_or("the root")
+        )
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) enum Seen {
 }
 
 /// Questions with AD alone bring short answers; some resolvers set AD only where DO asks for signatures too.
-const BITS: [Flags; 2] = [
+pub(super) const BITS: [Flags; 2] = [
     Flags { authentic_data: true, checking_disabled: false, dnssec_ok: false },
     Flags { authentic_data: true, checking_disabled: false, dnssec_ok: true },
 ];

@@ -51,7 +51,7 @@ impl Validator {
     pub(super) fn new(exchange: Arc<Exchange>, anchor: &TrustAnchor) -> Self {
         let upstream = Upstream::new(exchange);
         let longest = Duration::from_secs(u64::from(limits::CACHED_SECONDS));
-        let handle = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::clone(&anchor.0))
+        let handle = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::clone(&anchor.anchors))
             .validation_cache_size(limits::CACHED_ANSWERS)
             .positive_validation_ttl(Duration::ZERO..=longest);
         Self { upstream, handle }

@@ -90,7 +90,7 @@ pub(crate) const KEYS: &[Key] = &[
         default: "`\"trust-ad\"`",
         example: "\"validate\"",
         text: "What DANE rests on. `trust-ad` believes a validating resolver on a loopback address, which is tried at \
-               start; `validate` checks the signatures itself; `off` does without DNSSEC and so without DANE.",
+               start, and asks only such ones if there are any; `validate` checks the signatures itself; `off` does without DNSSEC and so without DANE.",
     },
     Key {
         table: "net",
@@ -98,7 +98,8 @@ pub(crate) const KEYS: &[Key] = &[
         kind: "path",
         default: "the root keys of IANA",
         example: "\"root.key\"",
-        text: "The DNSKEY or DS records, as in a zone file, that `validate` starts from.",
+        text: "DNSKEY records, as in a zone file (or the `root.key` of Unbound), that `validate` starts from. For a zone \
+               other than the root, all of its keys.",
     },
     Key {
         table: "net",

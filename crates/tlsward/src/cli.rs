@@ -79,6 +79,10 @@ pub(crate) enum Command {
     /// Print the reference of the configuration, in Markdown.
     #[command(hide = true, after_help = "Example:\n  tlsward config-reference > docs/configuration.md")]
     ConfigReference,
+
+    /// Print the reference of the findings of check, in Markdown.
+    #[command(hide = true, after_help = "Example:\n  tlsward findings-reference > docs/findings.md")]
+    FindingsReference,
 }
 
 #[derive(Debug, Args)]

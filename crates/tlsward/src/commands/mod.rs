@@ -28,6 +28,7 @@ pub(crate) fn run(asked: Cli) -> Exit {
                 Exit::Failed
             }
         },
+        Command::FindingsReference => printed(crate::present::findings::markdown().as_bytes()),
         Command::ConfigReference => printed(crate::config::reference::markdown().as_bytes()),
     }
 }

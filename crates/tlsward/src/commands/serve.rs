@@ -20,10 +20,12 @@ pub(super) fn run(options: &Serve, config: Option<PathBuf>) -> Exit {
             return Exit::Configuration;
         }
     };
-    if settings.web.is_none() && settings.https.is_none() && settings.smtp.is_none() {
+    let roles =
+        [settings.web.is_some(), settings.https.is_some(), settings.smtp.is_some(), settings.check.is_some()];
+    if !roles.contains(&true) {
         edge::complain(
             "the configuration has no table of a role, so there is nothing to run; add one of [web], \
-             [receive.https], [receive.smtp]",
+             [receive.https], [receive.smtp], [check]",
         );
         return Exit::Configuration;
     }

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod digest;
 pub(crate) mod failure;
 pub(crate) mod figures;
+pub(crate) mod findings;
 pub(crate) mod page;
 pub(crate) mod policy;
 pub(crate) mod progress;

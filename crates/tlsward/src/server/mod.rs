@@ -5,6 +5,7 @@
 //! server that looks whole is worse than none.
 
 mod announce;
+mod audits;
 mod bind;
 mod log;
 mod reload;
@@ -37,6 +38,7 @@ use crate::config::{Https, MailProtocol, Settings, Smtp, Web};
 use crate::control;
 use crate::edge::SystemClock;
 use crate::present::visible::visible;
+use crate::world;
 use bind::Bound;
 pub(crate) use log::start as start_log;
 use reload::{Reload, Signals};
@@ -105,6 +107,10 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
     let https_certificate = certificate(settings.https.as_ref().and_then(|https| https.tls.as_ref()))?;
     let smtp_certificate = certificate(settings.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref()))?;
     let control = bind::control(&settings.control_socket());
+    let world = match &settings.check {
+        Some(check) if !check.domains.is_empty() => Some(Arc::new(world::open(&settings.net).await?)),
+        _ => None,
+    };
 
     let (stop, shutdown) = watch::channel(false);
     let mut registry = Registry::default();
@@ -134,6 +140,17 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
     }
     if let (Some(bound), Some(https)) = (https, &settings.https) {
         start_https(&mut parts, &common, bound.socket, https, https_certificate.as_ref())?;
+    }
+    if let (Some(world), Some(check)) = (world, &settings.check) {
+        let gauges = audits::Gauges::register(&mut registry);
+        let auditing = audits::run(
+            check.domains.clone(),
+            world,
+            Arc::clone(&common.store),
+            gauges,
+            common.shutdown.clone(),
+        );
+        parts.spawn(named("audits", auditing));
     }
     if let (Some(bound), Some(web)) = (web, &settings.web) {
         start_web(&mut parts, &common, bound, web, &place, registry, Arc::clone(&ready));

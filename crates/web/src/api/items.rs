@@ -285,3 +285,23 @@ impl SetAside {
         }
     }
 }
+
+/// What the checks of a domain came to.
+#[derive(Serialize)]
+pub(super) struct Check {
+    domain: String,
+    verdict: String,
+    since: String,
+    checked_at: String,
+}
+
+impl Check {
+    pub(super) fn new(spell: &ports::Spell) -> Self {
+        Self {
+            domain: spell.last.domain.clone(),
+            verdict: spell.last.verdict.clone(),
+            since: times::rfc3339(spell.since),
+            checked_at: times::rfc3339(spell.last.at),
+        }
+    }
+}

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tlsward_engine::ports::{Clock, Evidence, Page, ReportQuery};
+use tlsward_engine::ports::{Checks, Clock, Evidence, Page, ReportQuery};
 
 use crate::pages::failure::{ApiFailure, Failure};
 use crate::pages::{App, range};
@@ -72,7 +72,7 @@ impl<T: Serialize> List<T> {
 }
 
 /// The routes, relative to `/api/v1`.
-pub(crate) fn routes<S: Evidence, C: Clock>() -> Router<Arc<App<S, C>>> {
+pub(crate) fn routes<S: Evidence + Checks, C: Clock>() -> Router<Arc<App<S, C>>> {
     Router::new()
         .route("/domains", get(domains::<S, C>))
         .route("/domains/{domain}", get(domain::<S, C>))
@@ -80,6 +80,8 @@ pub(crate) fn routes<S: Evidence, C: Clock>() -> Router<Arc<App<S, C>>> {
         .route("/reports/{id}", get(report::<S, C>))
         .route("/failures", get(failures::<S, C>))
         .route("/set-aside", get(set_aside::<S, C>))
+        .route("/checks", get(checks::<S, C>))
+        .route("/checks/{domain}", get(check::<S, C>))
 }
 
 async fn domains<S: Evidence, C: Clock>(
@@ -139,4 +141,23 @@ async fn set_aside<S: Evidence, C: Clock>(
     let limit = question.limit()?;
     let page = app.evidence.set_aside(question.cursor, limit).await?;
     Ok(List::of(page, |line| items::SetAside::new(&line)))
+}
+
+async fn checks<S: Checks, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    Query(question): Query<Question>,
+) -> Answer {
+    let limit = question.limit()?;
+    // The store gives no more than a page, so a full one may have a next.
+    let items = app.evidence.latest(question.cursor.as_deref(), limit).await?;
+    let next_cursor =
+        (items.len() >= limit).then(|| items.last().map(|spell| spell.last.domain.clone())).flatten();
+    Ok(List::of(Page { items, next_cursor }, |spell| items::Check::new(&spell)))
+}
+
+/// The last report as it was kept, in the form of `check --json`.
+async fn check<S: Checks, C: Clock>(State(app): State<Arc<App<S, C>>>, Path(domain): Path<String>) -> Answer {
+    let spells = app.evidence.spells(&domain, 1).await?;
+    let newest = spells.into_iter().next().ok_or(Failure::NotFound("check"))?;
+    Ok(([(http::header::CONTENT_TYPE, "application/json")], newest.last.report).into_response())
 }

@@ -34,7 +34,7 @@ pub struct IntakeOptions {
 impl Default for IntakeOptions {
     fn default() -> Self {
         Self {
-            waiting_bytes: 16 * 1024 * 1024,
+            waiting_bytes: 64 * 1024 * 1024,
             sync_interval: Duration::from_millis(500),
             retry_interval: Duration::from_secs(1),
         }

@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{socket_domain, socket_type};
 use rustix::net::{AddressFamily, RecvFlags, SocketType, recv};
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 
 use crate::unix_path::{self, BindError};
 
@@ -25,6 +27,14 @@ pub const MAX_DATAGRAM_BYTES: usize = 256 * 1024;
 pub const DEFAULT_QUEUE_PATH: &str = "/proc/sys/net/unix/max_dgram_qlen";
 /// A queue below this loses datagrams in ordinary bursts (2 % at 2,000 a second with 10).
 const GOOD_QUEUE: u64 = 512;
+
+/// The receiving thread's nice value, where it may be set.
+const PRIORITY: i32 = -15;
+
+/// So many datagrams at one go are a flood.
+const FLOOD_BATCH: u32 = 32;
+/// For how long datagrams gather then: at 200,000 a second, a tenth of a queue of 512.
+const GATHER: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
 
 /// What becomes of datagrams. Called on the receiving thread.
 pub trait DatagramSink: Send + 'static {
@@ -145,11 +155,16 @@ fn receive(
     mut sink: impl DatagramSink,
     stats: &ReceiverStats,
 ) -> io::Result<()> {
+    // Whoever sends may take all processors for longer than the queue lasts. Linux gives each thread a priority of its
+    // own. Without the right to raise it (CAP_SYS_NICE, or LimitNICE), it works as well, only not under such load.
+    let _ = setpriority_process(Some(gettid()), PRIORITY);
     // One byte more than is kept tells that there was more.
     let mut buffer = vec![0; MAX_DATAGRAM_BYTES + 1];
+    let mut batch = 0_u32;
     loop {
         match recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((length, _)) => {
+                batch = batch.saturating_add(1);
                 stats.received.fetch_add(1, Ordering::Relaxed);
                 if length > MAX_DATAGRAM_BYTES {
                     stats.cut.fetch_add(1, Ordering::Relaxed);
@@ -157,6 +172,14 @@ fn receive(
                 sink.take(&buffer[..length.min(MAX_DATAGRAM_BYTES)]);
             }
             Err(error) if error == rustix::io::Errno::AGAIN => {
+                // In a flood, sleeping and being woken for each datagram would cost the senders and us more than the
+                // datagrams do: they gather for a moment, as long as the queue has room for far more.
+                if std::mem::take(&mut batch) >= FLOOD_BATCH {
+                    let mut fds = [PollFd::new(stopped, PollFlags::IN)];
+                    // Whatever comes of it, the socket is looked at next.
+                    let _ = poll(&mut fds, Some(&GATHER));
+                    continue;
+                }
                 sink.pause();
                 if !wait(socket, stopped)? {
                     return Ok(());

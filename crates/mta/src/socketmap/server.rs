@@ -9,6 +9,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -110,6 +111,22 @@ impl<A: Answers> Server<A> {
     /// Answers by `answers`.
     pub fn new(answers: A, limits: Limits) -> Self {
         Self { answers, limits, waiting: Waiting::default() }
+    }
+
+    /// Serves on a thread and a runtime of its own, as [`Server::run`] does. One thread answers more than any Postfix
+    /// asks, and more than two that share the work do; and nothing else that the program does stands in its way. What
+    /// an answer waits for should be spawned on another runtime, so that it does not either.
+    ///
+    /// # Errors
+    /// If the system has no thread or descriptor left; of the thread, as [`Server::run`].
+    pub fn start(
+        self,
+        listeners: Vec<Listener>,
+        shutdown: Shutdown,
+    ) -> io::Result<JoinHandle<io::Result<()>>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serve = move || runtime.block_on(self.run(listeners, shutdown));
+        thread::Builder::new().name("socketmap".to_owned()).spawn(serve)
     }
 
     /// Serves until told to stop; then answers what was asked, within `Limits::drain`, and closes.

@@ -49,10 +49,43 @@ pub trait Intake: Send + Sync + 'static {
         &self,
         after: i64,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(i64, RawInput)>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Unread>, StoreError>> + Send;
+
+    /// Notes, in a commit of its own, that a process begins to read this input, pending or set aside. Whoever dies of
+    /// it is then counted in [`Unread::attempts`]. An input that is neither changes nothing.
+    fn begin(&self, id: i64) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Gives kept mail its verdict. Calling it twice for one id changes nothing.
     fn settle(&self, id: i64, verdict: Verdict) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+
+    /// What was set aside by another reader than this one (see [`crate::receive::READER`]), oldest first, at most
+    /// `limit` of it, with ids above `after`.
+    fn set_aside_by_others(
+        &self,
+        reader: &str,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Unread>, StoreError>> + Send;
+
+    /// Gives what was set aside a new verdict. If that files reports, they leave the shelf in the same commit; else it
+    /// stays in its place, with the new reason, as set aside by this program's reader. An input that is no longer on
+    /// the shelf changes nothing.
+    fn reconsider(
+        &self,
+        id: i64,
+        verdict: Verdict,
+    ) -> impl Future<Output = Result<Receipt, StoreError>> + Send;
+}
+
+/// Kept input that is to be read, for the first time or again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its id.
+    pub id: i64,
+    /// How many processes have begun to read it ([`Intake::begin`]) and brought no verdict.
+    pub attempts: u32,
+    /// The input.
+    pub raw: RawInput,
 }
 
 /// The read side: what pages and the API need.

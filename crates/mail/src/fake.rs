@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, UnixTime, Verdict};
-use tlsward_engine::ports::{Clock, Intake, StoreError};
+use tlsward_engine::ports::{Clock, Intake, StoreError, Unread};
 use tokio::sync::watch;
 
 /// A clock that stands still.
@@ -25,6 +25,11 @@ pub(crate) struct State {
     pub(crate) settled: BTreeMap<i64, (SetAsideReason, String)>,
     /// How often the store was asked to settle.
     pub(crate) asked: u32,
+    /// How often each mail was begun, and in which order.
+    pub(crate) attempts: BTreeMap<i64, u32>,
+    pub(crate) begun: Vec<i64>,
+    /// How often it still refuses to settle.
+    pub(crate) refuses_to_settle: u32,
     pub(crate) failing: Option<StoreError>,
     pub(crate) damaged: Option<i64>,
 }
@@ -81,17 +86,42 @@ impl Intake for FakeStore {
         Ok(id)
     }
 
-    async fn pending(&self, after: i64, limit: usize) -> Result<Vec<(i64, RawInput)>, StoreError> {
+    async fn pending(&self, after: i64, limit: usize) -> Result<Vec<Unread>, StoreError> {
         self.failure()?;
         Ok(self.see(|state| {
             let waiting = state.raw.iter().filter(|(id, _)| **id > after && !state.settled.contains_key(id));
-            waiting.take(limit).map(|(id, raw)| (*id, raw.clone())).collect()
+            let unread = |(id, raw): (&i64, &RawInput)| {
+                let attempts = state.attempts.get(id).copied().unwrap_or(0);
+                Unread { id: *id, attempts, raw: raw.clone() }
+            };
+            waiting.take(limit).map(unread).collect()
         }))
+    }
+
+    async fn begin(&self, id: i64) -> Result<(), StoreError> {
+        self.failure()?;
+        self.change(|state| {
+            *state.attempts.entry(id).or_default() += 1;
+            state.begun.push(id);
+        });
+        Ok(())
+    }
+
+    async fn set_aside_by_others(&self, _: &str, _: i64, _: usize) -> Result<Vec<Unread>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn reconsider(&self, _: i64, _: Verdict) -> Result<Receipt, StoreError> {
+        Err(unavailable())
     }
 
     async fn settle(&self, id: i64, verdict: Verdict) -> Result<Receipt, StoreError> {
         self.change(|state| state.asked += 1);
         self.failure()?;
+        if self.see(|state| state.refuses_to_settle > 0) {
+            self.change(|state| state.refuses_to_settle -= 1);
+            return Err(unavailable());
+        }
         if self.see(|state| state.damaged == Some(id)) {
             return Err(StoreError::Damaged("row".to_owned()));
         }

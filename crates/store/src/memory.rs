@@ -11,8 +11,9 @@ use tls_rpt::report::{PolicyResult, Repair};
 use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, UnixTime, Verdict};
 use tlsward_engine::ports::{
     Audit, Checks, DayRange, DomainDetail, DomainLine, Evidence, FailureLine, Intake, Page, RawOf,
-    ReportDetail, ReportLine, ReportQuery, SPELLS_KEPT, SetAsideLine, Spell, StoreError, Totals,
+    ReportDetail, ReportLine, ReportQuery, SPELLS_KEPT, SetAsideLine, Spell, StoreError, Totals, Unread,
 };
+use tlsward_engine::receive::READER;
 
 use crate::cursor::{self, List, Place, Start};
 use crate::filing::{Filing, HeldRows, Paper, PaperRows};
@@ -32,7 +33,9 @@ pub struct MemoryStore {
 struct State {
     raws: BTreeMap<i64, RawInput>,
     pending: BTreeSet<i64>,
-    set_aside: BTreeMap<i64, (SetAsideReason, String)>,
+    set_aside: BTreeMap<i64, Shelved>,
+    /// Of what is pending or set aside.
+    attempts: BTreeMap<i64, u32>,
     reports: BTreeMap<i64, Report>,
     digests: BTreeMap<[u8; 32], i64>,
     last_raw: i64,
@@ -41,6 +44,13 @@ struct State {
     duplicates: u64,
     last_received_at: Option<UnixTime>,
     audits: BTreeMap<String, Vec<Spell>>,
+}
+
+#[derive(Debug)]
+struct Shelved {
+    reason: SetAsideReason,
+    detail: String,
+    reader: &'static str,
 }
 
 #[derive(Debug)]
@@ -128,9 +138,11 @@ impl State {
 
     fn file(&mut self, id: i64, filing: Filing, quotas: &Quotas) -> Receipt {
         self.pending.remove(&id);
+        self.set_aside.remove(&id);
+        self.attempts.remove(&id);
         match filing {
             Filing::SetAside { reason, detail } => {
-                self.set_aside.insert(id, (reason, detail));
+                self.set_aside.insert(id, Shelved { reason, detail, reader: READER });
                 self.bound_set_aside(quotas);
                 Receipt::SetAside { id, reason }
             }
@@ -165,6 +177,14 @@ impl State {
                 }
             }
         }
+    }
+
+    fn unread(&self, ids: impl Iterator<Item = i64>) -> Vec<Unread> {
+        let unread = |id: i64| {
+            let attempts = self.attempts.get(&id).copied().unwrap_or(0);
+            Some(Unread { id, attempts, raw: self.raws.get(&id)?.clone() })
+        };
+        ids.filter_map(unread).collect()
     }
 
     fn add(&mut self, raw: i64, share: u64, received_at: UnixTime, mut paper: Paper) -> i64 {
@@ -216,6 +236,7 @@ impl State {
         {
             let Some((oldest, _)) = self.set_aside.pop_first() else { break };
             self.raws.remove(&oldest);
+            self.attempts.remove(&oldest);
             self.dropped += 1;
         }
     }
@@ -243,7 +264,7 @@ impl State {
     fn settled_before(&self, id: i64, filing: &Filing) -> Receipt {
         match filing {
             Filing::SetAside { reason, .. } => {
-                let reason = self.set_aside.get(&id).map_or(*reason, |(stored, _)| *stored);
+                let reason = self.set_aside.get(&id).map_or(*reason, |stored| stored.reason);
                 Receipt::SetAside { id, reason }
             }
             Filing::Reports { papers, .. } => {
@@ -336,10 +357,44 @@ impl Intake for MemoryStore {
         &self,
         after: i64,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(i64, RawInput)>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Unread>, StoreError>> + Send {
         let state = self.state();
         let above = state.pending.range(after.saturating_add(1)..).take(limit.min(MAX_PAGE));
-        ready(Ok(above.filter_map(|id| Some((*id, state.raws.get(id)?.clone()))).collect()))
+        ready(Ok(state.unread(above.copied())))
+    }
+
+    fn begin(&self, id: i64) -> impl Future<Output = Result<(), StoreError>> + Send {
+        let mut state = self.state();
+        if state.pending.contains(&id) || state.set_aside.contains_key(&id) {
+            *state.attempts.entry(id).or_default() += 1;
+        }
+        ready(Ok(()))
+    }
+
+    fn set_aside_by_others(
+        &self,
+        reader: &str,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Unread>, StoreError>> + Send {
+        let state = self.state();
+        let above = state.set_aside.range(after.saturating_add(1)..);
+        let others = above.filter(|(_, item)| item.reader != reader).take(limit.min(MAX_PAGE));
+        ready(Ok(state.unread(others.map(|(id, _)| *id))))
+    }
+
+    fn reconsider(
+        &self,
+        id: i64,
+        verdict: Verdict,
+    ) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
+        let filing = Filing::prepare(verdict);
+        let mut state = self.state();
+        ready(Ok(if state.set_aside.contains_key(&id) {
+            state.file(id, filing, &self.quotas)
+        } else {
+            state.settled_before(id, &filing)
+        }))
     }
 
     fn settle(&self, id: i64, verdict: Verdict) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
@@ -513,7 +568,7 @@ impl Evidence for MemoryStore {
         limit: usize,
     ) -> impl Future<Output = Result<Page<SetAsideLine>, StoreError>> + Send {
         let state = self.state();
-        let items = state.set_aside.iter().rev().filter_map(|(id, (reason, detail))| {
+        let items = state.set_aside.iter().rev().filter_map(|(id, Shelved { reason, detail, .. })| {
             let raw = state.raws.get(id)?;
             let line = SetAsideLine {
                 id: *id,

@@ -6,7 +6,10 @@ use support::*;
 use tls_rpt::count::Bounds;
 use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::{Receipt, Road, SetAsideReason, Trust, Verdict};
-use tlsward_engine::ports::{Audit, Checks, DayRange, Evidence, Intake, RawOf, SPELLS_KEPT, StoreError};
+use tlsward_engine::ports::{
+    Audit, Checks, DayRange, Evidence, Intake, RawOf, SPELLS_KEPT, StoreError, Unread,
+};
+use tlsward_engine::receive::READER;
 use tlsward_store::Quotas;
 
 /// Proves: R4
@@ -198,8 +201,8 @@ fn kept_mail_is_pending_until_it_is_settled_once() {
         let two = store.keep(raw("mail 2")).await.expect("kept");
         let three = store.keep(raw("mail 3")).await.expect("kept");
         assert!(one < two && two < three);
-        assert_eq!(store.pending(0, 1).await.expect("pending"), [(one, mail)]);
-        let above: Vec<i64> = store.pending(one, 10).await.expect("pending").into_iter().map(|(id, _)| id).collect();
+        assert_eq!(store.pending(0, 1).await.expect("pending"), [Unread { id: one, attempts: 0, raw: mail }]);
+        let above: Vec<i64> = store.pending(one, 10).await.expect("pending").into_iter().map(|unread| unread.id).collect();
         assert_eq!(above, [two, three]);
 
         let first = store.settle(one, simple(1, "a.example").verdict()).await.expect("settled");
@@ -212,8 +215,67 @@ fn kept_mail_is_pending_until_it_is_settled_once() {
 
         let totals = store.totals().await.expect("totals");
         assert_eq!((totals.pending, totals.reports, totals.set_aside, totals.duplicates), (1, 1, 1, 0));
-        let left: Vec<i64> = store.pending(0, 10).await.expect("pending").into_iter().map(|(id, _)| id).collect();
+        let left: Vec<i64> = store.pending(0, 10).await.expect("pending").into_iter().map(|unread| unread.id).collect();
         assert_eq!(left, [three]);
+    });
+}
+
+/// Proves: J4
+#[test]
+fn whoever_begins_to_read_is_counted_until_there_is_a_verdict() {
+    on_both!(store => {
+        let mail = store.keep(raw("mail")).await.expect("kept");
+        let item = store.accept(raw("x"), unreadable("line 1")).await.expect("kept");
+        let Receipt::SetAside { id: item, .. } = item else { panic!("set aside") };
+        for attempts in 0..3 {
+            assert_eq!(store.pending(0, 9).await.expect("pending")[0].attempts, attempts);
+            assert_eq!(store.set_aside_by_others("other", 0, 9).await.expect("items")[0].attempts, attempts);
+            for id in [mail, item, 99] {
+                store.begin(id).await.expect("noted");
+            }
+        }
+        store.settle(mail, unreadable("line 1")).await.expect("settled");
+        store.reconsider(item, unreadable("line 2")).await.expect("settled");
+        let items = store.set_aside_by_others("other", 0, 9).await.expect("items");
+        assert_eq!(items.iter().map(|item| item.attempts).collect::<Vec<_>>(), [0, 0]);
+    });
+}
+
+/// Proves: R4
+#[test]
+fn what_is_read_after_all_leaves_the_shelf_and_what_is_not_stays_in_its_place() {
+    on_both!(store => {
+        let mut ids = Vec::new();
+        for number in 0..4 {
+            let receipt = store.accept(raw(format!("input {number}")), unreadable("line 1")).await.expect("kept");
+            let Receipt::SetAside { id, .. } = receipt else { panic!("set aside") };
+            ids.push(id);
+        }
+        assert!(store.set_aside_by_others(READER, 0, 9).await.expect("items").is_empty());
+        let others = store.set_aside_by_others("other", ids[0], 2).await.expect("items");
+        assert_eq!(others.iter().map(|item| item.id).collect::<Vec<_>>(), ids[1..3]);
+        assert_eq!(others[0].raw, raw("input 1"));
+
+        // Nothing was changed by asking.
+        let new = stored(store.reconsider(ids[0], simple(1, "a.example").verdict()).await.expect("filed"));
+        let input = store.raw(RawOf::Report(new[0])).await.expect("raw").expect("there");
+        assert_eq!(&input.bytes[..], b"input 0");
+        let copy = store.reconsider(ids[1], simple(1, "a.example").verdict()).await.expect("taken");
+        assert_eq!(copy, Receipt::Duplicate { ids: new.clone() });
+        let again = store.reconsider(ids[2], unreadable("line 2")).await.expect("kept");
+        assert_eq!(again, Receipt::SetAside { id: ids[2], reason: SetAsideReason::Unreadable });
+
+        let shelf = store.set_aside(None, 9).await.expect("page").items;
+        let shelf: Vec<_> = shelf.into_iter().map(|item| (item.id, item.detail)).collect();
+        assert_eq!(shelf, [(ids[3], "line 1".to_owned()), (ids[2], "line 2".to_owned())]);
+        let totals = store.totals().await.expect("totals");
+        assert_eq!((totals.reports, totals.duplicates, totals.set_aside, totals.dropped), (1, 1, 2, 0));
+        // A second time, or for what was never there, it changes nothing.
+        let late = store.reconsider(ids[0], simple(1, "a.example").verdict()).await.expect("answered");
+        assert_eq!(late, Receipt::Stored { ids: new });
+        store.reconsider(4711, unreadable("line 3")).await.expect("answered");
+        assert_eq!(store.totals().await.expect("totals"), totals);
+        assert_eq!(store.raw(RawOf::SetAside(ids[0])).await.expect("raw"), None);
     });
 }
 

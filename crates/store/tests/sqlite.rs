@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use support::*;
 use tls_rpt::ResultType;
 use tlsward_engine::facts::{Filed, Receipt, RowPiece, RowSource, Rows, SetAsideReason, Trust, Verdict};
-use tlsward_engine::ports::{Evidence, Intake, RawOf, StoreError};
+use tlsward_engine::ports::{Evidence, Intake, RawOf, StoreError, Unread};
 use tlsward_store::{Quotas, SqliteStore};
 
 fn open(path: &Path) -> SqliteStore {
@@ -51,7 +51,8 @@ fn what_was_acknowledged_is_there_after_a_restart() {
         wait(store.domain("a.example", month())).expect("domain"),
     );
     assert_eq!(after, before);
-    assert_eq!(wait(store.pending(0, 10)).expect("pending"), [(mail, raw("mail"))]);
+    let left = Unread { id: mail, attempts: 0, raw: raw("mail") };
+    assert_eq!(wait(store.pending(0, 10)).expect("pending"), [left]);
     let again = wait(store.accept(raw("two"), draft.verdict())).expect("taken");
     assert_eq!(again, Receipt::Duplicate { ids });
     assert!(wait(store.keep(raw("mail 2"))).expect("kept") > mail);
@@ -106,7 +107,7 @@ fn files_that_are_not_ours_are_refused_by_kind() {
     newer.pragma_update(None, "user_version", 4711).expect("set");
     drop(newer);
     let StoreError::Damaged(why) = refusal(&path("newer")) else { panic!("damaged") };
-    assert_eq!(why, "the file has version 4711, this program knows up to 2");
+    assert_eq!(why, "the file has version 4711, this program knows up to 3");
 
     assert!(matches!(refusal(&path("no/such/folder/t.db")), StoreError::Unavailable(_)));
     std::fs::create_dir(path("folder")).expect("made");
@@ -146,7 +147,7 @@ fn mail_of_many_megabytes_comes_back_byte_by_byte() {
     let bytes: Vec<u8> = (0..3_000_001u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mail = raw(bytes);
     let id = wait(store.keep(mail.clone())).expect("kept");
-    assert_eq!(wait(store.pending(0, 1)).expect("pending"), [(id, mail.clone())]);
+    assert_eq!(wait(store.pending(0, 1)).expect("pending"), [Unread { id, attempts: 0, raw: mail.clone() }]);
     let ids = stored(wait(store.settle(id, simple(1, "a.example").verdict())).expect("settled"));
     assert_eq!(wait(store.raw(RawOf::Report(ids[0]))).expect("raw"), Some(mail));
 }
@@ -337,7 +338,8 @@ fn a_crash_in_the_middle_of_a_large_report_leaves_only_what_was_acknowledged() {
     let totals = wait(store.totals()).expect("totals");
     assert_eq!((totals.reports, totals.domains, totals.pending), (1, 1, 1));
     assert!(wait(store.domain("d7.example", month())).expect("domain").is_none());
-    assert_eq!(wait(store.pending(0, 10)).expect("pending"), [(mail, raw("mail"))]);
+    let left = Unread { id: mail, attempts: 0, raw: raw("mail") };
+    assert_eq!(wait(store.pending(0, 10)).expect("pending"), [left]);
     // The same verdict again goes through as if it were the first time.
     let Gate { report, go_on, .. } = gated(1);
     go_on.send(true).expect("room");
@@ -352,6 +354,58 @@ fn a_crash_in_the_middle_of_a_large_report_leaves_only_what_was_acknowledged() {
     assert_eq!(count("SELECT count(*) FROM session"), 5_001);
     assert_eq!(count("SELECT count(*) FROM report"), 2);
     assert_eq!(count("SELECT count(*) FROM raw"), 2);
+}
+
+#[test]
+fn a_crash_while_a_large_report_leaves_the_shelf_leaves_it_there() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.db");
+    let store = open(&path);
+    let receipt = wait(store.accept(raw("large"), unreadable("not yet"))).expect("kept");
+    let Receipt::SetAside { id, .. } = receipt else { panic!("set aside") };
+    let Gate { report, reached, go_on } = gated(1);
+    let large = store.reconsider(id, filed(vec![report]));
+    reached.recv().expect("in the middle");
+    let crashed = dir.path().join("crashed.db");
+    std::fs::copy(&path, &crashed).expect("copied");
+    std::fs::copy(dir.path().join("t.db-wal"), dir.path().join("crashed.db-wal")).expect("copied");
+    go_on.send(true).expect("it waits");
+    stored(wait(large).expect("stored"));
+    let totals = wait(store.totals()).expect("totals");
+    assert_eq!((totals.reports, totals.set_aside), (1, 0));
+    store.close().expect("closes");
+
+    let store = open(&crashed);
+    let items = wait(store.set_aside_by_others("other", 0, 10)).expect("items");
+    assert_eq!(items, [Unread { id, attempts: 0, raw: raw("large") }]);
+    let Gate { report, go_on, .. } = gated(1);
+    go_on.send(true).expect("room");
+    stored(wait(store.reconsider(id, filed(vec![report]))).expect("filed"));
+    let totals = wait(store.totals()).expect("totals");
+    assert_eq!((totals.reports, totals.set_aside), (1, 0));
+    store.close().expect("closes");
+    let file = rusqlite::Connection::open(&crashed).expect("opened");
+    let count = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counted");
+    assert_eq!((count("SELECT count(*) FROM raw"), count("SELECT count(*) FROM report")), (1, 1));
+}
+
+#[test]
+fn what_is_pushed_off_the_shelf_while_its_large_report_comes_in_is_filed_all_the_same() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let quotas = Quotas { set_aside_items: 1, ..Quotas::default() };
+    let store = SqliteStore::open(dir.path().join("t.db"), quotas).expect("a store");
+    let receipt = wait(store.accept(raw("large"), unreadable("not yet"))).expect("kept");
+    let Receipt::SetAside { id, .. } = receipt else { panic!("set aside") };
+    let Gate { report, reached, go_on } = gated(1);
+    let large = store.reconsider(id, filed(vec![report]));
+    reached.recv().expect("in the middle");
+    wait(store.accept(raw("newer"), unreadable("line 1"))).expect("kept");
+    go_on.send(true).expect("it waits");
+    let ids = stored(wait(large).expect("stored"));
+    let totals = wait(store.totals()).expect("totals");
+    assert_eq!((totals.reports, totals.set_aside, totals.dropped), (1, 1, 1));
+    assert_eq!(wait(store.raw(RawOf::Report(ids[0]))).expect("raw"), Some(raw("large")));
+    store.close().expect("closes");
 }
 
 #[test]

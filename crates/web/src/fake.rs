@@ -10,7 +10,7 @@ use tlsward_engine::facts::{RawInput, Receipt, Road, SetAsideReason, Trust, Unix
 use tlsward_engine::ports::{
     Audit, Checks, Clock, DayLine, DayRange, DomainDetail, DomainLine, Evidence, FailureLine, GroupLine,
     Intake, Page, RawOf, ReportDetail, ReportLine, ReportQuery, ResultLine, SetAsideLine, Spell, StoreError,
-    Totals,
+    Totals, Unread,
 };
 
 /// 2026-11-24 12:00 UTC.
@@ -56,8 +56,20 @@ impl Intake for Inbox {
         Err(StoreError::Unavailable("not in this fake".to_owned()))
     }
 
-    async fn pending(&self, _after: i64, _limit: usize) -> Result<Vec<(i64, RawInput)>, StoreError> {
+    async fn pending(&self, _after: i64, _limit: usize) -> Result<Vec<Unread>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn begin(&self, _id: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn set_aside_by_others(&self, _: &str, _: i64, _: usize) -> Result<Vec<Unread>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn reconsider(&self, _id: i64, _verdict: Verdict) -> Result<Receipt, StoreError> {
+        Err(StoreError::Unavailable("not in this fake".to_owned()))
     }
 
     async fn settle(&self, _id: i64, _verdict: Verdict) -> Result<Receipt, StoreError> {

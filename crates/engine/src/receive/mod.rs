@@ -11,6 +11,12 @@ pub use digest::{Digester, digest};
 pub use examine::{Rules, detailed, examine, row_of};
 pub use reading::{Found, HELD_BYTES, Trouble, TroubleKind, read_input};
 
+/// Who reads inputs here. The store keeps it with what is set aside: after an upgrade, what another reader could not read
+/// is read again. Bump the number whenever this crate, `tls-rpt` or `containers` reads more than before and the version
+/// stays.
+pub const READER: &str = concat!(env!("CARGO_PKG_VERSION"), " 1");
+/// So many processes may die while they read an input; after that it is set aside as unreadable.
+pub const READING_ATTEMPTS: u32 = 3;
 /// Bytes of one mail or HTTP body at most (RFC 8460 asks for no bound; design: limits).
 pub const MAX_INPUT_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes that all intake together may hold of inputs in flight.

@@ -6,7 +6,9 @@
 //! and what was left by an earlier run is fetched from the store, one at a time, so that memory stays bounded.
 //!
 //! What can fail: the store, for a while: then everything pauses, longer each time, and nothing is lost. The reading of
-//! a mail that nobody foresaw: then that mail is set aside as unreadable and the others go on.
+//! a mail that nobody foresaw: then that mail is set aside as unreadable and the others go on. If reading it ends the
+//! whole process, the store knows: what an earlier run left is noted there before it is read, what was noted once is read
+//! alone, and what ended [`READING_ATTEMPTS`] processes is not read any more.
 
 mod work;
 
@@ -18,13 +20,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tlsward_engine::facts::{RawInput, Receipt, Verdict};
-use tlsward_engine::ports::{Intake, StoreError};
-use tlsward_engine::receive::{Rules, examine};
+use tlsward_engine::ports::{Intake, StoreError, Unread};
+use tlsward_engine::receive::{READING_ATTEMPTS, Rules, examine};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::work::{Done, judge};
+use self::work::{Done, Task, judge};
 use crate::{QueueLimits, Shutdown, told_to_stop};
 
 /// How an input is read to its verdict.
@@ -83,9 +85,25 @@ pub struct Worker<S> {
     bytes_at_work: usize,
     /// Whether a large mail is at work: then nothing is fetched, for it might be another.
     large_at_work: bool,
+    /// Mail that an earlier process began to read and brought no verdict: it waits until nothing else is at work, so
+    /// that it alone is to blame if this process ends too.
+    suspect: Option<Unread>,
+    /// Whether a suspect is at work: then nothing else begins.
+    suspect_at_work: bool,
+    /// Ids that the store has noted as begun by this process. What it fails to settle is begun once all the same.
+    noted: BTreeSet<i64>,
     /// Ids whose row the store calls damaged: left alone until the next start.
     damaged: BTreeSet<i64>,
     pause: Pause,
+}
+
+/// Where a mail came from.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// From the listener, just kept. If reading it ends the process, the next one finds it in the store.
+    Memory,
+    /// From the store.
+    Store { attempts: u32 },
 }
 
 /// Whether the store gets a rest.
@@ -125,6 +143,9 @@ pub(crate) fn queue_with<S: Intake>(
         ids: BTreeSet::new(),
         bytes_at_work: 0,
         large_at_work: false,
+        suspect: None,
+        suspect_at_work: false,
+        noted: BTreeSet::new(),
         damaged: BTreeSet::new(),
         pause: Pause::None,
     };
@@ -148,7 +169,7 @@ impl<S: Intake> Worker<S> {
             tokio::select! {
                 () = told_to_stop(&mut shutdown) => break,
                 Some(done) = self.at_work.join_next() => self.done(done),
-                Some((id, raw)) = self.waiting.recv(), if may_begin => self.begin(id, raw),
+                Some((id, raw)) = self.waiting.recv(), if may_begin => self.begin(id, raw, Origin::Memory),
                 () = wake.notify.notified() => {}
                 () = until(pause_ends) => {
                     if let Pause::Until { failures, .. } = self.pause {
@@ -162,9 +183,19 @@ impl<S: Intake> Worker<S> {
 
     /// Begins as much as there is room for: first what was handed over, then what the store holds.
     async fn fill(&mut self) {
-        while self.may_begin() {
+        loop {
+            if self.at_work.is_empty()
+                && self.has_room()
+                && let Some(unread) = self.suspect.take()
+            {
+                self.suspect_at_work = true;
+                self.begin(unread.id, unread.raw, Origin::Store { attempts: unread.attempts });
+            }
+            if !self.may_begin() {
+                return;
+            }
             if let Ok((id, raw)) = self.waiting.try_recv() {
-                self.begin(id, raw);
+                self.begin(id, raw, Origin::Memory);
                 continue;
             }
             if self.wake.look.swap(false, Ordering::AcqRel) {
@@ -178,9 +209,15 @@ impl<S: Intake> Worker<S> {
             match self.store.pending(after, 1).await {
                 Ok(found) => match found.into_iter().next() {
                     None => self.look_after = None,
-                    Some((id, raw)) => {
+                    Some(unread) => {
+                        let Unread { id, attempts, .. } = unread;
                         self.look_after = Some(id);
-                        self.begin(id, raw);
+                        let is_suspect = attempts > 0 && !self.noted.contains(&id);
+                        if !is_suspect {
+                            self.begin(id, unread.raw, Origin::Store { attempts });
+                        } else if !self.ids.contains(&id) {
+                            self.suspect = Some(unread);
+                        }
                     }
                 },
                 Err(error) => self.give_a_rest(after, &error),
@@ -189,6 +226,10 @@ impl<S: Intake> Worker<S> {
     }
 
     fn may_begin(&self) -> bool {
+        self.suspect.is_none() && !self.suspect_at_work && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
         let room = match self.pause {
             Pause::None => self.limits.at_work,
             Pause::Until { .. } => 0,
@@ -198,10 +239,19 @@ impl<S: Intake> Worker<S> {
         self.at_work.len() < room && self.bytes_at_work < self.limits.at_work_bytes
     }
 
-    fn begin(&mut self, id: i64, raw: RawInput) {
+    fn begin(&mut self, id: i64, raw: RawInput, origin: Origin) {
         if self.damaged.contains(&id) || !self.ids.insert(id) {
+            self.suspect_at_work &= !self.at_work.is_empty();
             return;
         }
+        let task = match origin {
+            Origin::Memory => Task::Read,
+            Origin::Store { attempts } if attempts >= READING_ATTEMPTS && !self.noted.contains(&id) => {
+                Task::GiveUp { attempts }
+            }
+            Origin::Store { .. } if self.noted.insert(id) => Task::NoteAndRead,
+            Origin::Store { .. } => Task::Read,
+        };
         let large = raw.bytes.len() > self.limits.large_bytes;
         if large {
             self.large_at_work = true;
@@ -213,6 +263,7 @@ impl<S: Intake> Worker<S> {
             id,
             raw,
             large,
+            task,
             Arc::clone(&self.rules),
             Arc::clone(&self.examine),
         );
@@ -227,11 +278,17 @@ impl<S: Intake> Worker<S> {
                 self.ids.clear();
                 self.bytes_at_work = 0;
                 self.large_at_work = false;
+                self.suspect_at_work = false;
                 self.give_a_rest(i64::MIN, &StoreError::Unavailable(error.to_string()));
                 return;
             }
         };
         self.ids.remove(&done.id);
+        if !done.noted {
+            self.noted.remove(&done.id);
+        }
+        // It is alone.
+        self.suspect_at_work = false;
         if done.large {
             self.large_at_work = false;
         } else {
@@ -240,6 +297,7 @@ impl<S: Intake> Worker<S> {
         match done.outcome {
             Ok(receipt) => {
                 self.pause = Pause::None;
+                self.noted.remove(&done.id);
                 log(done.id, done.bytes, &receipt);
             }
             Err(error @ StoreError::Damaged(_)) => {

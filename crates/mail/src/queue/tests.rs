@@ -149,3 +149,39 @@ async fn stopping_finishes_what_was_begun_and_leaves_the_rest_pending() {
     // The gate was opened once: a second large mail beside the first would have been begun too.
     assert!(begun.try_recv().is_err());
 }
+
+/// A mail that ends the process: this run is one in which that has happened `attempts` times before.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_ended_three_processes_is_set_aside_unread_and_one_that_ended_two_is_read_alone() {
+    let examine: Examine = Arc::new(|raw, _| {
+        assert!(!raw.bytes.starts_with(b"deadly"), "read once more");
+        Verdict::SetAside { reason: SetAsideReason::NoReport, detail: String::new() }
+    });
+    let mails = ["one", "deadly", "two", "suspect", "three"].map(mail_of);
+    let store = FakeStore::with(mails);
+    store.change(|state| state.attempts.extend([(2, 3), (4, 2)]));
+    let running = start(store, examine, QueueLimits::default());
+    running.store.until(|state| state.settled.len() == 5).await;
+    let store = running.stop().await;
+    store.see(|state| {
+        let (reason, detail) = &state.settled[&2];
+        assert_eq!(*reason, SetAsideReason::Unreadable);
+        assert!(detail.starts_with("3 times the server ended"), "{detail}");
+        // Each was noted before it was read, once; what was given up was not begun.
+        let mut begun = state.begun.clone();
+        begun.sort_unstable();
+        assert_eq!(begun, [1, 3, 4, 5]);
+        assert_eq!(state.begun.iter().position(|id| *id == 4), Some(2), "alone, after those before it");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_the_store_fails_to_settle_is_begun_once_a_process() {
+    let store = FakeStore::with([mail_of("one")]);
+    store.change(|state| state.refuses_to_settle = 5);
+    let running = start(store, quoting(), QueueLimits::default());
+    running.store.until(|state| state.settled.len() == 1).await;
+    let store = running.stop().await;
+    assert_eq!(store.see(|state| (state.asked, state.begun.clone())), (6, vec![1]));
+    assert_eq!(store.see(|state| state.settled[&1].0), SetAsideReason::NoReport);
+}

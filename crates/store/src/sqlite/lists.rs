@@ -7,7 +7,9 @@ use rusqlite::{MAIN_DB, OptionalExtension, Row, params};
 use tls_rpt::count::Bounds;
 use tls_rpt::report::{FailureDetails, Policy, PolicyResult, Summary};
 use tlsward_engine::facts::RawInput;
-use tlsward_engine::ports::{FailureLine, Page, RawOf, ReportDetail, ReportLine, ReportQuery, SetAsideLine};
+use tlsward_engine::ports::{
+    FailureLine, Page, RawOf, ReportDetail, ReportLine, ReportQuery, SetAsideLine, Unread,
+};
 
 use super::columns::{self, bytes, natural, policy_type, result_type, text};
 use super::failure::Failure;
@@ -354,21 +356,35 @@ impl View<'_> {
         }))
     }
 
-    pub(crate) fn pending(&self, after: i64, limit: usize) -> Result<Vec<(i64, RawInput)>, Failure> {
-        let limit = limit.min(MAX_PAGE) as i64;
-        let ids: Vec<i64> = self
+    pub(crate) fn pending(&self, after: i64, limit: usize) -> Result<Vec<Unread>, Failure> {
+        let select = "SELECT id, attempts FROM pending WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.unread(select, params![after, limit.min(MAX_PAGE) as i64])
+    }
+
+    pub(crate) fn set_aside_by_others(
+        &self,
+        reader: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<Unread>, Failure> {
+        let select = "SELECT id, attempts FROM set_aside WHERE id > ?1 AND reader <> ?3 ORDER BY id LIMIT ?2";
+        self.unread(select, params![after, limit.min(MAX_PAGE) as i64, reader])
+    }
+
+    fn unread(&self, select: &str, params: impl rusqlite::Params) -> Result<Vec<Unread>, Failure> {
+        let found: Vec<(i64, u32)> = self
             .connection
-            .prepare_cached("SELECT id FROM pending WHERE id > ?1 ORDER BY id LIMIT ?2")?
-            .query_map([after, limit], |row| row.get(0))?
+            .prepare_cached(select)?
+            .query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
         let (mut list, mut size) = (Vec::new(), 0);
-        for id in ids {
+        for (id, attempts) in found {
             if size >= MAX_PENDING_BYTES {
                 break;
             }
-            let raw = self.raw_input(id)?.ok_or(Failure::Damaged("kept mail has lost its bytes"))?;
+            let raw = self.raw_input(id)?.ok_or(Failure::Damaged("kept input has lost its bytes"))?;
             size += raw.bytes.len();
-            list.push((id, raw));
+            list.push(Unread { id, attempts, raw });
         }
         Ok(list)
     }

@@ -37,7 +37,7 @@ use rusqlite::{Connection, OpenFlags};
 use tlsward_engine::facts::{RawInput, Receipt, Verdict};
 use tlsward_engine::ports::{
     DayRange, DomainDetail, DomainLine, Evidence, FailureLine, Intake, Page, RawOf, ReportDetail, ReportLine,
-    ReportQuery, SetAsideLine, StoreError, Totals,
+    ReportQuery, SetAsideLine, StoreError, Totals, Unread,
 };
 
 use self::books::Books;
@@ -252,13 +252,45 @@ impl Intake for SqliteStore {
         &self,
         after: i64,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(i64, RawInput)>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Unread>, StoreError>> + Send {
         self.readers.ask(move |view| view.pending(after, limit))
+    }
+
+    fn begin(&self, id: i64) -> impl Future<Output = Result<(), StoreError>> + Send {
+        self.change(0, move |connection| {
+            let note = |table: &str| {
+                let update = format!("UPDATE {table} SET attempts = attempts + 1 WHERE id = ?1");
+                Ok::<_, Failure>(connection.prepare_cached(&update)?.execute([id])?)
+            };
+            if note("pending")? == 0 {
+                note("set_aside")?;
+            }
+            Ok(())
+        })
     }
 
     fn settle(&self, id: i64, verdict: Verdict) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
         let filing = Filing::prepare(verdict).packed();
         self.submit(move |reply| Job::File(Submission { input: Input::Kept(id), filing, reply }))
+    }
+
+    fn set_aside_by_others(
+        &self,
+        reader: &str,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Unread>, StoreError>> + Send {
+        let reader = reader.to_owned();
+        self.readers.ask(move |view| view.set_aside_by_others(&reader, after, limit))
+    }
+
+    fn reconsider(
+        &self,
+        id: i64,
+        verdict: Verdict,
+    ) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
+        let filing = Filing::prepare(verdict).packed();
+        self.submit(move |reply| Job::File(Submission { input: Input::Shelved(id), filing, reply }))
     }
 }
 

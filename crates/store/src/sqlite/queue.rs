@@ -37,6 +37,8 @@ pub(crate) enum Input {
     Fresh { raw: RawInput, digest: [u8; 32] },
     /// Kept earlier, under this id.
     Kept(i64),
+    /// Set aside earlier, under this id.
+    Shelved(i64),
     /// In the store, under this id, while its large reports come in.
     Loading(i64),
 }

@@ -16,7 +16,7 @@ const APPLICATION: i32 = 0x544c_5357;
 /// Policies and failure rows of report R have the integer keys from `R << 20`: appended in the order of arrival, found
 /// as one range, and without an index of their own. `prefix` is 64 bits of a report's digest; whoever finds one
 /// compares the rest. `report.state`: 0 whole, 1 rows still coming, 2 to be removed; only 0 is shown.
-const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &["
 CREATE TABLE books (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     reports INTEGER NOT NULL, domains INTEGER NOT NULL, duplicates INTEGER NOT NULL, dropped INTEGER NOT NULL,
@@ -77,6 +77,11 @@ CREATE TABLE audit (
     snapshot TEXT NOT NULL, report TEXT NOT NULL,
     PRIMARY KEY (domain, since)
 ) STRICT;
+", "
+-- Who set it aside; how many processes have begun to read it and brought no verdict.
+ALTER TABLE set_aside ADD COLUMN reader TEXT NOT NULL DEFAULT '';
+ALTER TABLE set_aside ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pending ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// Makes the file one of this program's version.

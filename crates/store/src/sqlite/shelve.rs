@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, Trust, UnixTime};
 use tlsward_engine::ports::StoreError;
+use tlsward_engine::receive::READER;
 
 use super::columns::{integer, natural, reason, reason_code, trust, trust_code};
 use super::failure::Failure;
@@ -65,7 +66,7 @@ impl Writer<'_> {
         }
     }
 
-    /// `None`: the mail has its verdict already.
+    /// `None`: the mail has its verdict already, or is no longer on the shelf.
     fn source(&mut self, input: &Input) -> Result<Option<Source>, Failure> {
         let id = match input {
             Input::Fresh { raw, .. } => {
@@ -74,6 +75,12 @@ impl Writer<'_> {
             }
             Input::Kept(id) => {
                 if !self.sql.pending_find.exists([id])? {
+                    return Ok(None);
+                }
+                *id
+            }
+            Input::Shelved(id) => {
+                if !self.sql.set_aside_find.exists([id])? {
                     return Ok(None);
                 }
                 *id
@@ -88,7 +95,7 @@ impl Writer<'_> {
     /// The answer for mail that has its verdict: nothing changes, and the receipt is the one it had as far as it can
     /// still be told.
     fn settled_before(&mut self, input: &Input, filing: &Filing) -> Result<Outcome, Failure> {
-        let (Input::Kept(mail) | Input::Loading(mail)) = input else {
+        let (Input::Kept(mail) | Input::Shelved(mail) | Input::Loading(mail)) = input else {
             return Err(Failure::Damaged("a new input is settled"));
         };
         match filing {
@@ -123,6 +130,10 @@ impl Writer<'_> {
         reason: SetAsideReason,
         detail: &str,
     ) -> Result<Outcome, Failure> {
+        if let (Input::Shelved(_), Some(id)) = (input, source.row) {
+            self.sql.set_aside_again.execute(params![id, reason_code(reason), detail, READER])?;
+            return Ok(Outcome::Filed(Receipt::SetAside { id, reason }));
+        }
         // Raw input and item share their id: there is never more than one item an input.
         let id = match source.row {
             Some(id) => id,
@@ -131,7 +142,7 @@ impl Writer<'_> {
         if let Input::Fresh { raw, digest } = input {
             self.insert_raw(id, raw, digest, 0, None)?;
         }
-        self.sql.set_aside_insert.execute(params![id, reason_code(reason), detail])?;
+        self.sql.set_aside_insert.execute(params![id, reason_code(reason), detail, READER])?;
         self.books.set_aside += 1;
         self.books.set_aside_bytes = self.books.set_aside_bytes.saturating_add(source.bytes);
         self.no_longer_pending(source)?;
@@ -183,9 +194,12 @@ impl Writer<'_> {
             }
             // Every report was there already, as trusted or better: its input is not kept.
             (_, None) => {}
-            (Input::Kept(_) | Input::Loading(_), Some(raw)) => {
+            (Input::Kept(_) | Input::Shelved(_) | Input::Loading(_), Some(raw)) => {
                 self.sql.raw_use.execute(params![raw, uses, complaints])?;
                 self.no_longer_pending(source)?;
+                if !matches!(input, Input::Kept(_)) {
+                    self.no_longer_set_aside(source)?;
+                }
                 self.sql.raw_remove_unused.execute([raw])?;
             }
         }
@@ -204,6 +218,15 @@ impl Writer<'_> {
         if self.sql.pending_remove.execute([id])? > 0 {
             self.books.pending = self.books.pending.saturating_sub(1);
             self.books.pending_bytes = self.books.pending_bytes.saturating_sub(source.bytes);
+        }
+        Ok(())
+    }
+
+    fn no_longer_set_aside(&mut self, source: &Source) -> Result<(), Failure> {
+        let Some(id) = source.row else { return Ok(()) };
+        if self.sql.set_aside_remove.execute([id])? > 0 {
+            self.books.set_aside = self.books.set_aside.saturating_sub(1);
+            self.books.set_aside_bytes = self.books.set_aside_bytes.saturating_sub(source.bytes);
         }
         Ok(())
     }
@@ -283,7 +306,7 @@ impl Writer<'_> {
             Input::Fresh { raw: bytes, digest } => {
                 self.insert_raw(raw, bytes, digest, missing.len() as i64, None)?;
             }
-            Input::Kept(_) | Input::Loading(_) => {
+            Input::Kept(_) | Input::Shelved(_) | Input::Loading(_) => {
                 self.sql.raw_use.execute(params![raw, missing.len() as i64, None::<&str>])?;
             }
         }
@@ -376,7 +399,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// One report less refers to this input; without any, and without waiting for its verdict, it goes.
+    /// One report less refers to this input; without any, and neither waiting for its verdict nor set aside, it goes.
     pub(crate) fn release_raw(&mut self, raw: i64) -> Result<(), Failure> {
         self.sql.raw_use.execute(params![raw, -1, None::<&str>])?;
         self.sql.raw_remove_unused.execute([raw])?;

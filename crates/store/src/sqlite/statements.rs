@@ -29,15 +29,16 @@ statements! {
     raw_find: "SELECT received_at, length(bytes) FROM raw WHERE id = ?1";
     raw_use: "UPDATE raw SET uses = uses + ?2, complaints = coalesce(?3, complaints) WHERE id = ?1";
     raw_remove_unused:
-        "DELETE FROM raw WHERE id = ?1 AND uses <= 0 AND NOT EXISTS (SELECT 1 FROM pending WHERE pending.id = ?1)";
-    raw_remove: "DELETE FROM raw WHERE id = ?1";
+        "DELETE FROM raw WHERE id = ?1 AND uses <= 0 AND NOT EXISTS (SELECT 1 FROM pending WHERE pending.id = ?1) \
+        AND NOT EXISTS (SELECT 1 FROM set_aside WHERE set_aside.id = ?1)";
 
-    pending_insert: "INSERT INTO pending VALUES (?1)";
+    pending_insert: "INSERT INTO pending (id, attempts) VALUES (?1, 0)";
     pending_find: "SELECT 1 FROM pending WHERE id = ?1";
     pending_remove: "DELETE FROM pending WHERE id = ?1";
 
-    set_aside_insert: "INSERT INTO set_aside VALUES (?1, ?2, ?3)";
+    set_aside_insert: "INSERT INTO set_aside (id, reason, detail, reader, attempts) VALUES (?1, ?2, ?3, ?4, 0)";
     set_aside_find: "SELECT reason FROM set_aside WHERE id = ?1";
+    set_aside_again: "UPDATE set_aside SET reason = ?2, detail = ?3, reader = ?4, attempts = 0 WHERE id = ?1";
     set_aside_oldest: "SELECT set_aside.id, length(raw.bytes) FROM set_aside JOIN raw ON raw.id = set_aside.id \
         ORDER BY set_aside.id LIMIT 1";
     set_aside_remove: "DELETE FROM set_aside WHERE id = ?1";

@@ -29,7 +29,8 @@ impl Writer<'_> {
             let Some((id, bytes)) = oldest.optional()? else { return Ok(()) };
             let (id, bytes): (i64, i64) = (id, bytes);
             self.sql.set_aside_remove.execute([id])?;
-            self.sql.raw_remove.execute([id])?;
+            // A large report may be coming in from it at this moment: then it stays, as that report's.
+            self.sql.raw_remove_unused.execute([id])?;
             self.books.set_aside = self.books.set_aside.saturating_sub(1);
             self.books.set_aside_bytes = self.books.set_aside_bytes.saturating_sub(natural(bytes)?);
             self.books.dropped += 1;

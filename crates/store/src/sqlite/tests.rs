@@ -10,8 +10,9 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use tls_rpt::count::Bounds as Sessions;
 use tls_rpt::report::{Policy, PolicyResult, Report};
-use tlsward_engine::facts::{Filed, RawInput, Receipt, Road, Rows, Trust, Verdict};
+use tlsward_engine::facts::{Filed, RawInput, Receipt, Road, Rows, SetAsideReason, Trust, Verdict};
 use tlsward_engine::ports::{Evidence, Intake, StoreError};
+use tlsward_engine::receive::READER;
 
 use super::{Bounds, SqliteStore, Tuning};
 use crate::Quotas;
@@ -163,7 +164,44 @@ fn a_schema_made_today_is_what_the_steps_make() {
     drop(tuned(&path, Tuning::default()));
     let file = beside(&path);
     let pragma = |name: &str| file.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).expect(name);
-    assert_eq!((pragma("user_version"), pragma("application_id")), (2, 0x544c_5357));
+    assert_eq!((pragma("user_version"), pragma("application_id")), (3, 0x544c_5357));
     let journal: String = file.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("journal");
     assert_eq!(journal, "wal");
+}
+
+#[test]
+fn a_file_of_the_first_program_keeps_what_was_set_aside_and_what_waits() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.db");
+    let old = Connection::open(&path).expect("made");
+    old.execute_batch(super::schema::STEPS[0]).expect("the first schema");
+    old.execute_batch(
+        "INSERT INTO raw VALUES (1, x'00', 1, 1790900000, NULL, 'a', 0, NULL, CAST('item' AS BLOB));
+         INSERT INTO set_aside VALUES (1, 1, 'line 1');
+         INSERT INTO raw VALUES (2, x'01', 2, 1790900001, NULL, 'b', 0, NULL, CAST('mail' AS BLOB));
+         INSERT INTO pending VALUES (2);
+         UPDATE books SET set_aside = 1, set_aside_bytes = 4, pending = 1, pending_bytes = 4, next_raw = 3;
+         PRAGMA application_id = 0x544c5357; PRAGMA user_version = 1;",
+    )
+    .expect("rows");
+    old.close().expect("closes");
+
+    let store = SqliteStore::open(&path, Quotas::default()).expect("a store");
+    let mail = wait(store.pending(0, 9)).expect("pending");
+    assert_eq!((mail.len(), mail[0].id, mail[0].attempts, &mail[0].raw.bytes[..]), (1, 2, 0, &b"mail"[..]));
+    // Nobody knows who set it aside: it is read again.
+    let items = wait(store.set_aside_by_others(READER, 0, 9)).expect("items");
+    assert_eq!(
+        (items.len(), items[0].id, items[0].attempts, &items[0].raw.bytes[..]),
+        (1, 1, 0, &b"item"[..])
+    );
+    let line = &wait(store.set_aside(None, 9)).expect("page").items[0];
+    assert_eq!(line.detail, "line 1");
+    let still = Verdict::SetAside { reason: SetAsideReason::OverLimit, detail: "line 2".to_owned() };
+    wait(store.reconsider(1, still)).expect("kept");
+    assert!(wait(store.set_aside_by_others(READER, 0, 9)).expect("items").is_empty());
+    wait(store.settle(2, verdict(1, "mail"))).expect("settled");
+    let totals = wait(store.totals()).expect("totals");
+    assert_eq!((totals.reports, totals.set_aside, totals.pending), (1, 1, 0));
+    store.close().expect("closes");
 }

@@ -13,7 +13,7 @@ use tls_rpt::report::{
 };
 use tls_rpt::{PolicyType, ResultType};
 use tlsward_engine::facts::{
-    Filed, RawInput, Receipt, Road, RowPiece, RowSource, Rows, Trust, UnixTime, Verdict,
+    Filed, RawInput, Receipt, Road, RowPiece, RowSource, Rows, SetAsideReason, Trust, UnixTime, Verdict,
 };
 use tlsward_engine::ports::{DayRange, ReportQuery};
 
@@ -239,6 +239,10 @@ pub(crate) fn stored(receipt: Receipt) -> Vec<i64> {
         Receipt::Stored { ids } => ids,
         other => panic!("not stored: {other:?}"),
     }
+}
+
+pub(crate) fn unreadable(detail: &str) -> Verdict {
+    Verdict::SetAside { reason: SetAsideReason::Unreadable, detail: detail.to_owned() }
 }
 
 pub(crate) fn month() -> DayRange {

@@ -8,4 +8,3 @@ pub mod enforce;
 pub mod facts;
 pub mod ports;
 pub mod receive;
-pub mod report;

@@ -126,7 +126,7 @@ impl World {
             let end = match node.and_then(|node| node.sets.get(&kind)) {
                 Some(set) => End::Records { owner, status, ttl: set.ttl, records: set.records.clone() },
                 None => {
-                    let name_exists = zone_has(zone, &key) || self.has_zone_below(&owner);
+                    let name_exists = owner == apex || zone_has(zone, &key);
                     End::Nothing { owner, name_exists, status, ttl: zone.negative_ttl }
                 }
             };
@@ -156,16 +156,6 @@ impl World {
         if self.trouble(name, kind) == Some(DnsTrouble::Bogus) { Status::Bogus(Flaw::Forged) } else { status }
     }
 
-    /// Whether some zone begins below `name`, so that the name is there.
-    fn has_zone_below(&self, name: &str) -> bool {
-        // A zone's apex is a key in its own map, not in the zone above; there are few questions for such names.
-        name.is_empty() || self.tops().any(|top| top == name)
-    }
-
-    fn tops(&self) -> impl Iterator<Item = &str> {
-        self.zones.keys().map(String::as_str).filter(|apex| !apex.contains('.'))
-    }
-
     fn forged(&self, name: &str, kind: RecordKind, now: UnixTime, viewer: Option<&str>) -> Option<End> {
         for attack in self.attacks.iter().filter(|attack| attack.is_in_force(now, viewer)) {
             match &attack.kind {
@@ -190,11 +180,14 @@ impl World {
 
 /// Whether the zone has the name, or one below it.
 fn zone_has(zone: &Zone, key: &str) -> bool {
-    if zone.nodes.get(key).is_some_and(|node| node.alias.is_some() || !node.sets.is_empty()) {
+    if key.is_empty() || zone.nodes.get(key).is_some_and(|node| node.alias.is_some() || !node.sets.is_empty())
+    {
         return true;
     }
     let below = format!("{key}\0");
-    zone.nodes.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
+    let node = zone.nodes.range(below.clone()..).next().map(|(next, _)| next);
+    let delegation = zone.delegations.range(below.clone()..).next();
+    node.into_iter().chain(delegation).any(|next| next.starts_with(&below))
 }
 
 #[cfg(test)]

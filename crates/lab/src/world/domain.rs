@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use tlsward_engine::ports::RecordKind;
+use tlsward_engine::ports::{RecordData, RecordKind};
 
 use super::certificate::CertificateSpec;
 use super::machine::{HttpsService, Page, Site, SmtpService};
@@ -29,6 +29,14 @@ pub struct Domain {
     pub policy: Option<Policy>,
     /// Where reports about it go.
     pub rua: Vec<String>,
+}
+
+impl Domain {
+    /// Whether one of its MX hosts stands at this address.
+    #[must_use]
+    pub fn has_mx_at(&self, address: IpAddr) -> bool {
+        self.mx.iter().any(|mx| mx.addresses.contains(&address))
+    }
 }
 
 /// An MX host.
@@ -396,6 +404,23 @@ impl World {
                 edit(certificate, now);
             }
         });
+    }
+
+    /// Adds a healthy MX host to `domain`, with one IPv4 address; the policy stays as it is.
+    pub fn add_mx(&mut self, domain: &str, host: &str, preference: u16) {
+        let addresses = self.add_host(host, 1);
+        let certificate = CertificateSpec::healthy(&[host], self.now);
+        for address in &addresses {
+            self.machine(*address).smtp = Some(SmtpService::healthy(host, certificate.clone()));
+        }
+        let record = RecordData::Mx { preference, exchange: host.to_owned() };
+        let node = self.node(domain);
+        let mut records = node.sets.get(&RecordKind::Mx).map(|set| set.records.clone()).unwrap_or_default();
+        records.push(record);
+        node.set(RecordKind::Mx, records);
+        if let Some(entry) = self.domains.get_mut(domain) {
+            entry.mx.push(MxHost { host: host.to_owned(), preference, addresses });
+        }
     }
 
     /// Puts the `_mta-sts` record of `domain` in DNS, with this id.

@@ -26,6 +26,8 @@ pub enum Reach {
     Refused,
     /// Packets vanish.
     Silent,
+    /// It comes to be, and is closed at once.
+    Closes,
 }
 
 /// How TLS is spoken.
@@ -34,7 +36,7 @@ pub struct Presented {
     /// By the name that the client asks for (SNI).
     pub by_name: BTreeMap<String, CertificateSpec>,
     /// For a client that asks for another name, or for none. Without it such a client gets the alert
-    /// `unrecognized_name`.
+    /// `access_denied`.
     pub otherwise: Option<CertificateSpec>,
     /// Which versions.
     pub versions: Versions,

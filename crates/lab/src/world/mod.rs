@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod domain;
 pub mod machine;
 pub mod names;
+mod seen;
 pub mod zone;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use tlsward_engine::ports::RecordKind;
 
 pub use attack::{Attack, AttackKind, Scope};
 pub use certificate::{CertificateSpec, Issuer};
-pub use domain::{Domain, DomainPlan, Mode, MxHost, PolicyHost};
+pub use domain::{Domain, DomainPlan, Mode, MxHost, Policy, PolicyHost};
 pub use machine::{
     Greeting, HttpsService, Machine, Page, Presented, Reach, ReportDesk, Site, SmtpService, StartTls,
     Versions,
@@ -132,15 +133,24 @@ impl World {
 
     /// Makes a zone with its apex `apex` if there is none, and signed zones above it.
     pub fn ensure_zone(&mut self, apex: &str, signing: Signing) {
-        let mut parent = apex;
-        while let Some((_, above)) = parent.split_once('.') {
-            parent = above;
-            // Only the top level gets a zone of its own unasked.
-            if !parent.contains('.') {
-                self.zones.entry(parent.to_owned()).or_insert_with(|| Zone::new(parent, Signing::Signed));
-            }
+        // Only the top level gets a zone of its own unasked.
+        let top = apex.rsplit('.').next().unwrap_or(apex);
+        self.add_zone(top, Signing::Signed);
+        self.add_zone(apex, signing);
+    }
+
+    /// Adds a zone if there is none with this apex, and its delegation in the zone above. Names that the zone
+    /// above has at or below the apex are hidden by it.
+    fn add_zone(&mut self, apex: &str, signing: Signing) {
+        if self.zones.contains_key(apex) {
+            return;
         }
-        self.zones.entry(apex.to_owned()).or_insert_with(|| Zone::new(apex, signing));
+        let above = apex.split_once('.').map_or("", |(_, above)| above);
+        let parent = self.zone_of(above).0.to_owned();
+        if let Some(parent) = self.zones.get_mut(&parent) {
+            parent.delegations.insert(names::key(apex));
+        }
+        self.zones.insert(apex.to_owned(), Zone::new(apex, signing));
     }
 
     /// The node of `name`, made if it is not there, in the zone that holds it.

@@ -1,6 +1,6 @@
 //! Zones: names with their records, signed or not, and what can go wrong when they are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
@@ -8,13 +8,15 @@ use tlsward_engine::ports::{RecordData, RecordKind};
 
 use super::names;
 
-/// One zone. Delegations are not written in it: that another zone begins below is seen from the world's map.
+/// One zone.
 #[derive(Debug, Clone)]
 pub struct Zone {
     /// Whether it is signed, and whether the zone above says so.
     pub signing: Signing,
     /// By [`names::key`] of the full name. A name that is here and has no records is an empty non-terminal.
     pub nodes: BTreeMap<String, Node>,
+    /// Where other zones begin, by [`names::key`] of their apex. One that is not in the world any more is not there.
+    pub delegations: BTreeSet<String>,
     /// For how long the absence of a record may be remembered, in seconds.
     pub negative_ttl: u32,
 }
@@ -75,7 +77,7 @@ pub enum DnsTrouble {
     Refused,
     /// Nobody answers.
     Silent,
-    /// The answer comes, and its signature is forged. In a zone that is not signed, as if the zone were bogus.
+    /// The answer comes, and its signature is forged. In a zone that is not signed there is nothing to forge.
     Bogus,
 }
 
@@ -85,7 +87,8 @@ impl Zone {
     /// A zone with its name server, and nothing else.
     #[must_use]
     pub fn new(apex: &str, signing: Signing) -> Self {
-        let mut zone = Self { signing, nodes: BTreeMap::new(), negative_ttl: TTL };
+        let mut zone =
+            Self { signing, nodes: BTreeMap::new(), delegations: BTreeSet::new(), negative_ttl: TTL };
         let server = if apex.is_empty() { "ns.root-servers.test".to_owned() } else { format!("ns.{apex}") };
         let apex = zone.nodes.entry(names::key(apex)).or_default();
         apex.set(RecordKind::Ns, vec![RecordData::Ns(server)]);
@@ -93,8 +96,12 @@ impl Zone {
     }
 
     pub(super) fn nothing() -> &'static Self {
-        static NOTHING: LazyLock<Zone> =
-            LazyLock::new(|| Zone { signing: Signing::Unsigned, nodes: BTreeMap::new(), negative_ttl: TTL });
+        static NOTHING: LazyLock<Zone> = LazyLock::new(|| Zone {
+            signing: Signing::Unsigned,
+            nodes: BTreeMap::new(),
+            delegations: BTreeSet::new(),
+            negative_ttl: TTL,
+        });
         &NOTHING
     }
 }

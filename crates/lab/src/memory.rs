@@ -31,6 +31,8 @@ pub struct Pace {
     pub connect_patience: Duration,
     /// A server that says nothing.
     pub reply_patience: Duration,
+    /// A handshake in which nothing comes.
+    pub handshake_patience: Duration,
     /// A fetch in all (RFC 8461 §3.3: a minute).
     pub fetch_patience: Duration,
     /// Largest body (RFC 8461 §3.3: 64 KiB).
@@ -44,6 +46,7 @@ impl Default for Pace {
             dns_patience: Duration::from_secs(10),
             connect_patience: Duration::from_secs(10),
             reply_patience: Duration::from_secs(60),
+            handshake_patience: Duration::from_secs(30),
             fetch_patience: Duration::from_secs(60),
             body_bytes: 64 * 1024,
         }
@@ -368,7 +371,7 @@ impl Smtp for MemoryWorld {
                 return SmtpOutcome::TlsFailed(TlsFailure::Protocol("what came is not TLS".to_owned()));
             }
             StartTls::Silent => {
-                self.clock.sleep(self.pace.reply_patience).await;
+                self.clock.sleep(self.pace.handshake_patience).await;
                 return SmtpOutcome::TlsFailed(TlsFailure::TimedOut);
             }
         }

@@ -1,6 +1,8 @@
 //! The zones on the wire, before a validator that is not ours: what is signed validates from the root's key down, what is
 //! not there is proved, and what is forged is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic, also in the functions that its cases share")]
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

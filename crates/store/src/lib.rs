@@ -18,7 +18,6 @@
 mod cursor;
 mod filing;
 mod memory;
-mod outgoing;
 mod overview;
 mod pack;
 mod quotas;

@@ -76,12 +76,12 @@ pub(super) static LIST: &[Fault] = &[
     on(
         Base::Dane,
         fault(
-            "dane-saves-expired-certificate",
-            "the certificate of one MX host ran out, and DANE does not look at that",
+            "dane-beside-expired-certificate",
+            "the certificate of one MX host ran out: DANE does not look at that, senders without DANE do",
             |world, domain| {
                 world.edit_mx_certificate(domain, 1, |certificate, now| certificate.not_after = now - 86_400);
             },
-            "delivers",
+            "at-risk",
             &["mx-certificate-expired"],
         ),
     ),

@@ -95,7 +95,7 @@ pub(super) static LIST: &[Fault] = &[
         "mx-odd-tls",
         "one of the MX hosts speaks TLS 1.2 with RSA key exchange alone",
         |world, domain| second(world, domain, |service| service.tls.versions = TLS12_RSA_ONLY),
-        "at-risk",
+        "unknown",
         &["mx-tls-not-testable"],
     ),
     fault(
@@ -183,10 +183,10 @@ pub(super) static LIST: &[Fault] = &[
     ),
     fault(
         "mx-null-with-policy",
-        "the domain takes no mail and publishes a policy",
+        "the domain takes no mail, its reports neither, and publishes a policy",
         |world, domain| world.node(domain).set_mx(&[(0, "")]),
         "none",
-        &["mx-null-with-policy", "policy-pattern-unused"],
+        &["mx-null-with-policy", "tlsrpt-rua-takes-no-mail"],
     ),
     fault(
         "mx-null-among-others",
@@ -220,10 +220,10 @@ pub(super) static LIST: &[Fault] = &[
     ),
     fault(
         "mx-none",
-        "neither MX records nor addresses",
+        "neither MX records nor addresses, for reports neither",
         |world, domain| world.node(domain).set_mx(&[]),
-        "unknown",
-        &["mx-none", "policy-pattern-unused"],
+        "refused",
+        &["mx-none", "tlsrpt-rua-takes-no-mail"],
     ),
     fault(
         "mx-address-literal",

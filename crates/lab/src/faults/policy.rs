@@ -122,16 +122,16 @@ pub(super) static LIST: &[Fault] = &[
     ),
     fault(
         "policy-bom",
-        "a byte order mark before the first line",
+        "a byte order mark before the first line, which most senders pass over",
         |world, domain| text(world, domain, |text| format!("\u{feff}{text}")),
-        "broken",
+        "delivers",
         &["policy-byte-order-mark"],
     ),
     fault(
         "policy-blank-line",
-        "a blank line at the end",
+        "a blank line at the end, which most senders pass over",
         |world, domain| text(world, domain, |text| format!("{text}\r\n")),
-        "broken",
+        "delivers",
         &["policy-blank-line"],
     ),
     fault(
@@ -185,9 +185,9 @@ pub(super) static LIST: &[Fault] = &[
     ),
     fault(
         "policy-max-age-over",
-        "max_age above the maximum",
+        "max_age above the maximum, which most senders cut down to it",
         |world, domain| policy(world, domain, |policy| policy.max_age = 40_000_000),
-        "broken",
+        "delivers",
         &["policy-max-age-over-maximum"],
     ),
     fault(
@@ -227,9 +227,9 @@ pub(super) static LIST: &[Fault] = &[
     ),
     fault(
         "policy-mx-dot",
-        "a dot at the end of each mx",
+        "a dot at the end of each mx, which most senders pass over",
         |world, domain| text(world, domain, |text| text.replace(".test\r\n", ".test.\r\n")),
-        "broken",
+        "delivers",
         &["policy-mx-dot-at-end"],
     ),
     fault(
@@ -244,7 +244,7 @@ pub(super) static LIST: &[Fault] = &[
         "every host under the top level may be the mail server",
         |world, domain| policy(world, domain, |policy| policy.mx.push("*.com".to_owned())),
         "delivers",
-        &["policy-pattern-too-broad", "policy-pattern-unused"],
+        &["policy-pattern-too-broad"],
     ),
     fault(
         "policy-pattern-wildcard",

@@ -47,6 +47,8 @@ pub(super) async fn serve(shared: &Arc<Shared>, address: IpAddr, mut stream: Tcp
         StartTls::Closes => Ok(()),
         StartTls::Silent => until_closed(&mut stream).await,
         StartTls::Noise => {
+            // After the client has begun: what comes before that is taken for clear text.
+            stream.read_u8().await?;
             say(&mut stream, "this is not TLS\r\n").await?;
             until_closed(&mut stream).await
         }

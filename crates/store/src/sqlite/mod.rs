@@ -13,7 +13,6 @@ mod domains;
 mod failure;
 mod lists;
 mod load;
-mod outgoing;
 mod packed;
 mod pages;
 mod queue;

@@ -7,7 +7,6 @@
 //! and addresses ([`Context`]).
 
 mod context;
-mod figures;
 mod mx_failures;
 mod policy_failures;
 mod policy_types;
@@ -15,7 +14,6 @@ mod reason;
 mod row;
 
 pub use context::{Context, Filled, FilledCause};
-pub use figures::grouped;
 pub use policy_types::{PolicyExplanation, explain_policy_type};
 pub use reason::{Hint, hint};
 pub use row::{Deduction, RowFacts, deduce};

@@ -22,8 +22,6 @@ pub(crate) struct Input {
     pub(crate) bytes: u64,
     /// Why it cannot be read, if that is known already.
     pub(crate) trouble: Option<io::Error>,
-    /// Whether a person named it; else it lies in a folder that was named, where other things lie too.
-    pub(crate) is_named: bool,
 }
 
 /// Folders inside each other that are entered.
@@ -37,7 +35,7 @@ pub(crate) fn gather(arguments: &[OsString]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
         if argument == "-" {
-            inputs.push(Input { origin: Origin::Stdin, bytes: 0, trouble: None, is_named: true });
+            inputs.push(Input { origin: Origin::Stdin, bytes: 0, trouble: None });
             continue;
         }
         let path = PathBuf::from(argument);
@@ -45,24 +43,16 @@ pub(crate) fn gather(arguments: &[OsString]) -> Vec<Input> {
             Ok(about) if about.is_dir() => folder(&path, 0, &mut inputs),
             Ok(about) => {
                 let bytes = if about.is_file() { about.len() } else { 0 };
-                inputs.push(Input { origin: Origin::Path(path), bytes, trouble: None, is_named: true });
+                inputs.push(Input { origin: Origin::Path(path), bytes, trouble: None });
             }
-            Err(error) => {
-                let origin = Origin::Path(path);
-                inputs.push(Input { origin, bytes: 0, trouble: Some(error), is_named: true });
-            }
+            Err(error) => inputs.push(Input { origin: Origin::Path(path), bytes: 0, trouble: Some(error) }),
         }
     }
     inputs
 }
 
 fn folder(path: &Path, depth: usize, inputs: &mut Vec<Input>) {
-    let trouble = |error| Input {
-        origin: Origin::Path(path.to_owned()),
-        bytes: 0,
-        trouble: Some(error),
-        is_named: false,
-    };
+    let trouble = |error| Input { origin: Origin::Path(path.to_owned()), bytes: 0, trouble: Some(error) };
     if depth > DEEPEST {
         return inputs
             .push(trouble(io::Error::other(format!("more than {DEEPEST} folders inside each other"))));
@@ -94,20 +84,12 @@ fn folder(path: &Path, depth: usize, inputs: &mut Vec<Input>) {
 fn file(path: PathBuf, kind: FileType, inputs: &mut Vec<Input>) {
     match fs::metadata(&path) {
         Ok(about) if about.is_file() => {
-            inputs.push(Input {
-                origin: Origin::Path(path),
-                bytes: about.len(),
-                trouble: None,
-                is_named: false,
-            });
+            inputs.push(Input { origin: Origin::Path(path), bytes: about.len(), trouble: None });
         }
         Ok(_) => {}
         // A link that leads nowhere, or back to itself, is no input.
         Err(_) if kind.is_symlink() => {}
-        Err(error) => {
-            let origin = Origin::Path(path);
-            inputs.push(Input { origin, bytes: 0, trouble: Some(error), is_named: false });
-        }
+        Err(error) => inputs.push(Input { origin: Origin::Path(path), bytes: 0, trouble: Some(error) }),
     }
 }
 

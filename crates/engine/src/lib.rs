@@ -8,3 +8,4 @@ pub mod enforce;
 pub mod facts;
 pub mod ports;
 pub mod receive;
+pub mod report;

@@ -3,10 +3,12 @@
 
 mod checks;
 mod mta;
+mod report;
 mod world;
 
 pub use checks::{Audit, Checks, SPELLS_KEPT, Spell};
 pub use mta::*;
+pub use report::*;
 pub use world::*;
 
 use std::future::Future;

@@ -110,20 +110,30 @@ impl Tally {
 
     /// Adds another tally of the same day and domain (of another node, or read back from a journal).
     pub fn merge(&mut self, other: Self) {
-        self.uncounted = self.uncounted.saturating_add(other.uncounted);
+        self.add_uncounted(other.uncounted);
         for (policy, theirs) in other.policies {
-            if self.policies.len() >= self.limits.policies && !self.policies.contains_key(&policy) {
-                let sessions = theirs.successful.saturating_add(theirs.failed);
-                self.uncounted = self.uncounted.saturating_add(sessions);
-                continue;
-            }
-            let ours = self.policies.entry(policy).or_default();
-            ours.add(theirs.successful, theirs.failed);
-            ours.overflow = ours.overflow.saturating_add(theirs.overflow);
-            for (failure, times) in theirs.failures {
-                ours.add_failure(failure, times, self.limits.failures);
-            }
+            self.add(policy, theirs);
         }
+    }
+
+    /// Adds counts of one policy: many sessions at once, or what was kept somewhere.
+    pub fn add(&mut self, policy: AppliedPolicy, theirs: PolicyTally) {
+        if self.policies.len() >= self.limits.policies && !self.policies.contains_key(&policy) {
+            self.add_uncounted(theirs.successful.saturating_add(theirs.failed));
+            return;
+        }
+        let limit = self.limits.failures;
+        let ours = self.policies.entry(policy).or_default();
+        ours.add(theirs.successful, theirs.failed);
+        ours.overflow = ours.overflow.saturating_add(theirs.overflow);
+        for (failure, times) in theirs.failures {
+            ours.add_failure(failure, times, limit);
+        }
+    }
+
+    /// Adds sessions of which only their number is known.
+    pub fn add_uncounted(&mut self, sessions: u64) {
+        self.uncounted = self.uncounted.saturating_add(sessions);
     }
 
     /// The policies and their counts, in a fixed order.

@@ -1,0 +1,111 @@
+//! One offer of a report to one place.
+
+use bytes::Bytes;
+use tls_rpt::mail_form::Packing;
+use tls_rpt::record::Rua;
+
+use super::bounce::verp;
+use super::build::Built;
+use super::settings::Identity;
+use crate::facts::UnixTime;
+use crate::ports::{
+    Dns, DnsReply, Https, HttpsTarget, RecordKind, Relay, RelayMail, RelayOutcome, Signer, TlsSession,
+};
+
+/// Whose quota a place uses: the mail domain, or the host of the URI.
+pub(super) fn destination(rua: &Rua) -> &str {
+    match rua {
+        Rua::Mailto { address, .. } => address.rsplit_once('@').map_or(address, |(_, domain)| domain),
+        Rua::Https { host, .. } => host,
+        Rua::Unsupported { uri, .. } | Rua::Unusable { uri, .. } => uri,
+    }
+}
+
+/// Hands the report to the relay.
+pub(super) async fn mail(
+    relay: &impl Relay,
+    signer: &impl Signer,
+    identity: &Identity,
+    built: &Built,
+    to: &str,
+    now: UnixTime,
+    attempt: u32,
+) -> Result<(), String> {
+    let message = built.mail(identity, to, now, attempt).map_err(|error| error.to_string())?;
+    // RFC 8460 §3: a report without a signature of the submitter is ignored, so none goes out without.
+    let mut signed = signer.sign(identity.submitter(), &message, now).map_err(|error| error.to_string())?;
+    signed.extend_from_slice(&message);
+    let from = match identity.bounces() {
+        Some(address) => verp(address, &built.token),
+        None => identity.from().to_owned(),
+    };
+    let mail = RelayMail { from, to: to.to_owned(), message: Bytes::from(signed) };
+    match relay.submit(mail).await {
+        RelayOutcome::Accepted => Ok(()),
+        RelayOutcome::Refused { code, text } => Err(format!("the relay answered {code} {text}")),
+        RelayOutcome::NotReached(why) => Err(format!("the relay could not be asked: {why}")),
+    }
+}
+
+/// Posts the report (RFC 8460 §5.4): only 2xx is success.
+pub(super) async fn post(
+    world: &(impl Dns + Https),
+    built: &Built,
+    uri: &str,
+    host: &str,
+    port: u16,
+) -> Result<(), String> {
+    let (v4, v6) =
+        futures_util::join!(world.look_up(host, RecordKind::A), world.look_up(host, RecordKind::Aaaa));
+    let mut addresses = v6.addresses();
+    addresses.extend(v4.addresses());
+    if addresses.is_empty() {
+        let failed = [&v4, &v6].into_iter().find_map(DnsReply::failure);
+        return Err(match failed {
+            Some(failure) => format!("{host} could not be looked up: {failure}"),
+            None => format!("{host} has no address"),
+        });
+    }
+    let target = HttpsTarget {
+        host,
+        // The installation's port for HTTPS is 443 but in tests.
+        port: Some(port).filter(|port| *port != 443),
+        path: path_of(uri),
+        addresses: &addresses,
+    };
+    // RFC 8460 §3: certificate errors may be passed over; the report may be about what causes them.
+    let admit = |_: &TlsSession| true;
+    let body = Bytes::from(built.packed.clone());
+    let exchange = world.post(target, Packing::Gzip.media_type(), body, &admit).await;
+    match exchange.outcome {
+        Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
+        Ok(answer) => Err(format!("the server answered {}", answer.status)),
+        Err(failure) => Err(failure.to_string()),
+    }
+}
+
+/// Path and query of an `https:` URI. The record's reader has checked its characters.
+fn path_of(uri: &str) -> &str {
+    let behind = uri.split_once("//").map_or("", |(_, rest)| rest);
+    let path = behind.find(['/', '?', '#']).map_or("", |at| &behind[at..]);
+    let path = path.split('#').next().unwrap_or_default();
+    if path.starts_with('/') { path } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_of;
+
+    #[test]
+    fn the_path_is_what_stands_between_host_and_fragment() {
+        for (uri, path) in [
+            ("https://a.example", "/"),
+            ("https://a.example/", "/"),
+            ("https://a.example:8443/v1/x?y=1#z", "/v1/x?y=1"),
+            ("https://[2001:db8::1]/x", "/x"),
+            ("https://a.example#x/y", "/"),
+        ] {
+            assert_eq!(path_of(uri), path, "{uri}");
+        }
+    }
+}

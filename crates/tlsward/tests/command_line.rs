@@ -101,8 +101,10 @@ fn completions_and_manual_pages_are_written() {
         .collect();
     names.sort();
     let expected = [
+        "tlsward-check.1",
         "tlsward-completions.1",
         "tlsward-man.1",
+        "tlsward-policy.1",
         "tlsward-read.1",
         "tlsward-receive.1",
         "tlsward-serve.1",

@@ -15,8 +15,14 @@ use super::step::succeed;
 use crate::workspace::cargo;
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 3] =
-    [("chromium", "chromium"), ("chromedriver", "chromium-driver"), ("strace", "strace")];
+const PROGRAMS: [(&str, &str); 6] = [
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("strace", "strace"),
+    ("named", "bind9"),
+    ("dnssec-signzone", "bind9-utils"),
+    ("unbound", "unbound"),
+];
 
 /// Makes sure that every program is there.
 pub(crate) fn install_programs() -> Result<()> {

@@ -73,7 +73,7 @@ mod tests {
     }
 
     proptest! {
-        /// Proves: nothing that a server presents makes the reader panic or read beyond the end.
+        /// Nothing that a server presents makes the reader panic or read beyond the end.
         #[test]
         fn garbage_and_cut_certificates_have_no_key(cut in 0_usize..200, noise in any::<Vec<u8>>()) {
             let key = rcgen::KeyPair::generate().unwrap();

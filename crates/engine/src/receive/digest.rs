@@ -8,6 +8,9 @@ use tls_rpt::report::{
     FailureDetails, Head, Place, PolicyResult, Repair, Report, Sink, write_failure, write_head, write_policy,
 };
 
+/// Most policies and heads fit; what does not, grows.
+const SCRATCH_BYTES: usize = 1024;
+
 /// Gathers one report's digest.
 #[derive(Debug)]
 pub struct Digester {
@@ -19,7 +22,12 @@ pub struct Digester {
 
 impl Default for Digester {
     fn default() -> Self {
-        Self { whole: Sha256::new(), rows: Sha256::new(), has_rows: false, scratch: Vec::new() }
+        Self {
+            whole: Sha256::new(),
+            rows: Sha256::new(),
+            has_rows: false,
+            scratch: Vec::with_capacity(SCRATCH_BYTES),
+        }
     }
 }
 

@@ -35,21 +35,26 @@ impl fmt::Display for Timestamp {
         match jiff::Timestamp::from_second(self.0) {
             Ok(time) => {
                 let civil = Offset::UTC.to_datetime(time);
-                write!(
-                    f,
-                    "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-                    civil.year(),
-                    civil.month(),
-                    civil.day(),
-                    civil.hour(),
-                    civil.minute(),
-                    civil.second()
-                )
+                let mut text = *b"0000-00-00T00:00:00Z";
+                // Years outside of 0 to 9999 are outside of the bounds above.
+                let year = civil.year().unsigned_abs();
+                text[..2].copy_from_slice(&two_digits(year / 100));
+                text[2..4].copy_from_slice(&two_digits(year % 100));
+                let rest = [civil.month(), civil.day(), civil.hour(), civil.minute(), civil.second()];
+                for (place, value) in text[5..].chunks_mut(3).zip(rest) {
+                    place[..2].copy_from_slice(&two_digits(u16::from(value.unsigned_abs())));
+                }
+                f.write_str(str::from_utf8(&text).unwrap_or_default())
             }
             // Out of the calendar library's range by a day's offset at most; the bounds above keep us inside.
             Err(_) => f.write_str("9999-12-31T23:59:59Z"),
         }
     }
+}
+
+fn two_digits(value: u16) -> [u8; 2] {
+    let digit = |value: u16| b'0' + (value % 10) as u8;
+    [digit(value / 10), digit(value)]
 }
 
 /// How a time was written.

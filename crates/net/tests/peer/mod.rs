@@ -16,16 +16,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A chain and the key that signs handshakes for it.
-pub struct Identity {
-    pub chain: Vec<CertificateDer<'static>>,
-    pub key: KeyPair,
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: KeyPair,
 }
 
 /// Self-signed.
-pub fn identity(host: &str) -> Identity {
+pub(crate) fn identity(host: &str) -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().self_signed(&key).unwrap();
     Identity { chain: vec![certificate.der().clone()], key }
@@ -41,7 +41,7 @@ impl ResolvesServerCert for Always {
     }
 }
 
-pub fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
@@ -52,7 +52,10 @@ fn certified(identity: &Identity) -> Arc<CertifiedKey> {
 }
 
 /// TLS of one version, or of both.
-pub fn tls(identity: &Identity, versions: &[&'static rustls::SupportedProtocolVersion]) -> ServerConfig {
+pub(crate) fn tls(
+    identity: &Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ServerConfig {
     ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
         .unwrap()
@@ -61,7 +64,7 @@ pub fn tls(identity: &Identity, versions: &[&'static rustls::SupportedProtocolVe
 }
 
 /// TLS that wants a certificate from the client.
-pub fn tls_for_known_clients(identity: &Identity) -> ServerConfig {
+pub(crate) fn tls_for_known_clients(identity: &Identity) -> ServerConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(identity.chain[0].clone()).unwrap();
     let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
@@ -74,25 +77,25 @@ pub fn tls_for_known_clients(identity: &Identity) -> ServerConfig {
         .with_cert_resolver(Arc::new(Always(certified(identity))))
 }
 
-pub fn both() -> Vec<&'static rustls::SupportedProtocolVersion> {
+pub(crate) fn both() -> Vec<&'static rustls::SupportedProtocolVersion> {
     vec![&rustls::version::TLS12, &rustls::version::TLS13]
 }
 
 /// A server, and what it saw.
-pub struct Server {
-    pub end_point: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) end_point: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Connections that were accepted so far.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// Hands each connection, with its number from 0, to `serve`.
-pub async fn server<F, S>(serve: F) -> Server
+pub(crate) async fn server<F, S>(serve: F) -> Server
 where
     F: Fn(usize, TcpStream) -> S + Send + 'static,
     S: Future<Output = ()> + Send + 'static,
@@ -100,7 +103,7 @@ where
     server_at(SocketAddr::new(LOOPBACK, 0), serve).await
 }
 
-pub async fn server_at<F, S>(end_point: SocketAddr, serve: F) -> Server
+pub(crate) async fn server_at<F, S>(end_point: SocketAddr, serve: F) -> Server
 where
     F: Fn(usize, TcpStream) -> S + Send + 'static,
     S: Future<Output = ()> + Send + 'static,
@@ -117,18 +120,21 @@ where
     Server { end_point, connections }
 }
 
-pub async fn accept(config: &Arc<ServerConfig>, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn accept(
+    config: &Arc<ServerConfig>,
+    stream: TcpStream,
+) -> std::io::Result<TlsStream<TcpStream>> {
     TlsAcceptor::from(Arc::clone(config)).accept(stream).await
 }
 
 /// A port on which nobody listens.
-pub async fn closed_port() -> u16 {
+pub(crate) async fn closed_port() -> u16 {
     let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
     listener.local_addr().unwrap().port()
 }
 
 /// An address whose queue is full: attempts to connect hang. Keep what is returned.
-pub async fn black_hole(address: IpAddr, port: u16) -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+pub(crate) async fn black_hole(address: IpAddr, port: u16) -> (SocketAddr, TcpListener, Vec<TcpStream>) {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_reuseaddr(true).unwrap();
     socket.bind(SocketAddr::new(address, port)).unwrap();
@@ -144,7 +150,7 @@ pub async fn black_hole(address: IpAddr, port: u16) -> (SocketAddr, TcpListener,
 
 /// A certificate of X.509 version 1, as old tools made them: no version field and no extensions. Its signature is
 /// garbage, which nobody but a judge looks at.
-pub fn version_1() -> Identity {
+pub(crate) fn version_1() -> Identity {
     let key = KeyPair::generate().unwrap();
     let ecdsa_sha256 = der(0x30, &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]);
     let name = der(0x30, &[]);

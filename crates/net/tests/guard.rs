@@ -182,7 +182,6 @@ fn seen(watchers: &[Server]) -> usize {
     watchers.iter().map(Server::connections).sum()
 }
 
-/// Proves: S7
 #[tokio::test]
 async fn no_policy_is_fetched_and_no_report_posted_where_strangers_may_not_lead() {
     let watchers = watchers().await;
@@ -202,7 +201,6 @@ async fn no_policy_is_fetched_and_no_report_posted_where_strangers_may_not_lead(
     assert!(seen(&watchers) >= 2);
 }
 
-/// Proves: S7
 #[tokio::test]
 async fn an_address_in_any_spelling_is_no_host_name() {
     let watchers = watchers().await;

@@ -31,6 +31,15 @@ pub struct Limits {
     pub data_progress: Duration,
     /// For a whole mail.
     pub data_whole: Duration,
+    /// From here on a mail must have come in at [`Self::data_rate`] on average: bytes that wait for the rest of a mail
+    /// are memory that others cannot use.
+    pub data_grace: Duration,
+    /// Bytes a second after the grace.
+    pub data_rate: u64,
+    /// A mail of at most this many bytes may use all of the memory budget.
+    pub small_bytes: usize,
+    /// What larger ones leave of it, so that a few of them do not lock everyone out.
+    pub small_reserve_bytes: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// For the peer to hear the last answer before the connection is cut.
@@ -56,6 +65,10 @@ impl Default for Limits {
             command: Duration::from_secs(300),
             data_progress: Duration::from_secs(30),
             data_whole: Duration::from_secs(600),
+            data_grace: Duration::from_secs(60),
+            data_rate: 256 * 1024,
+            small_bytes: 256 * 1024,
+            small_reserve_bytes: 4 * 1024 * 1024,
             handshake: Duration::from_secs(30),
             linger: Duration::from_secs(2),
             drain: Duration::from_secs(30),

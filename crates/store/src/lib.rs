@@ -18,6 +18,7 @@
 mod cursor;
 mod filing;
 mod memory;
+mod outgoing;
 mod overview;
 mod pack;
 mod quotas;

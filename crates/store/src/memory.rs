@@ -26,6 +26,7 @@ use crate::{MAX_PAGE, Quotas};
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    pub(crate) reports_out: Mutex<crate::outgoing::Held>,
     quotas: Quotas,
 }
 
@@ -89,7 +90,7 @@ impl Report {
 impl MemoryStore {
     /// An empty store.
     pub fn new(quotas: Quotas) -> Self {
-        Self { state: Mutex::default(), quotas }
+        Self { state: Mutex::default(), reports_out: Mutex::default(), quotas }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

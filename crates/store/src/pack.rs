@@ -3,6 +3,8 @@
 //! Numbers are LEB128; texts are their length and their bytes, so any text at all comes back, NUL included. Reading
 //! answers `None` for bytes that this module did not write: the store then says that its file is damaged.
 
+mod tally;
+
 use tls_rpt::count::Bounds;
 use tls_rpt::report::{Repair, RepairKind};
 use tls_rpt::{PolicyType, ResultType, Text};

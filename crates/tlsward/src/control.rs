@@ -79,7 +79,7 @@ pub(crate) async fn serve<S: Intake, C: Clock>(
 }
 
 /// Resolves once it is time to stop, also if whoever would say so is gone.
-async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+pub(crate) async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 

@@ -254,3 +254,34 @@ fn a_mailbox_beyond_the_memory_limit_is_streamed_a_mail_at_a_time() {
         .collect();
     assert_eq!(sources, ["mail 1", "mail 37"]);
 }
+
+#[test]
+fn what_is_clearly_no_report_is_skipped_in_a_folder_and_an_error_where_it_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::copy(fixtures().join("clean.json"), at("clean.json")).expect("copied");
+    fs::write(at("README.md"), "# Reports\n\nThey lie here.\n").expect("written");
+    fs::write(at("picture"), b"\x89PNG\r\n\x1a\n").expect("written");
+    let ran = run(&["read".as_ref(), "--json".as_ref(), folder.path().as_os_str()]);
+    assert_eq!((ran.code, lines(&ran.out).len()), (Some(0), 1), "{}", ran.err);
+    let said: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(said.len(), 2, "{}", ran.err);
+    assert!(said[0].ends_with("README.md: skipped: neither a report nor anything that reports come in"));
+    assert!(said[1].contains("picture: skipped: "));
+
+    let named = run(&["read".as_ref(), "--json".as_ref(), at("README.md").as_os_str()]);
+    assert_eq!(named.code, Some(1));
+    assert!(named.err.contains("README.md: ") && !named.err.contains("skipped"), "{}", named.err);
+
+    // A name that promises a report is taken at its word.
+    fs::write(at("report.json"), "oops").expect("written");
+    let ran = run(&["read".as_ref(), "--json".as_ref(), folder.path().as_os_str()]);
+    assert_eq!((ran.code, lines(&ran.out).len()), (Some(1), 1), "{}", ran.err);
+    assert!(ran.err.contains("report.json: ") && ran.err.lines().count() == 3, "{}", ran.err);
+
+    // A folder that held nothing else held no report.
+    for name in ["clean.json", "report.json"] {
+        fs::remove_file(at(name)).expect("removed");
+    }
+    assert_eq!(run(&["read".as_ref(), folder.path().as_os_str()]).code, Some(1));
+}

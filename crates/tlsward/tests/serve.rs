@@ -210,6 +210,17 @@ fn reports_on_every_road_are_taken_shown_and_there_after_a_restart() {
     assert_eq!((piped.code, piped.err.as_str()), (Some(0), ""));
     server.wait_for("mail filed");
     assert_eq!(ids(&pages), ["calm-3", "calm-2", "calm-1"]);
+    let metrics = get(&pages, "/metrics").1;
+    for (road, outcome, count) in [
+        ("https", "stored", 1),
+        ("https", "duplicate", 1),
+        ("https", "set-aside", 1),
+        ("smtp", "stored", 1),
+        ("pipe", "stored", 1),
+    ] {
+        let line = format!("tlsward_intake_receipts_total{{road=\"{road}\",outcome=\"{outcome}\"}} {count}");
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
 
     let mode = fs::metadata(folder.path().join("data")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
@@ -279,6 +290,22 @@ fn a_reload_keeps_the_server_running_whatever_the_file_says() {
     server.wait_for("receive.smtp");
     server.wait_for("configuration read again");
     assert_eq!(get(&server.pages(), "/readyz").0, 200);
+    assert_eq!(server.stop().0, Some(0));
+}
+
+#[test]
+fn managed_domains_are_taken_from_the_configuration_without_a_restart() {
+    let managing = |domain: &str| format!("{ANY_PORT}[receive]\ndomains = ['{domain}']\n");
+    let (_folder, file) = configured(&managing("other.example"));
+    let server = Server::start(&file);
+    assert_eq!(post(&server.post_address(), "clean.json"), 202, "set aside");
+    fs::write(&file, managing("example.com")).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for("other domains are managed from now on");
+    assert_eq!(post(&server.post_address(), "clean.json"), 201);
+    let smtp = server.place("Reports by mail").split(' ').next().unwrap().to_owned();
+    assert!(mail(&smtp, &report_mail()).starts_with("250 "));
+    server.wait_for("mail filed");
     assert_eq!(server.stop().0, Some(0));
 }
 

@@ -40,11 +40,13 @@ impl Budget {
 impl Share {
     /// Takes `bytes` more; false, and nothing taken, if there are not so many.
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let taken = self
-            .budget
-            .free
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(bytes))
-            .is_ok();
+        self.grow_leaving(bytes, 0)
+    }
+
+    /// As [`Self::grow`], but only if at least `rest` bytes are left to others.
+    pub fn grow_leaving(&mut self, bytes: usize, rest: usize) -> bool {
+        let left = |free: usize| free.checked_sub(bytes).filter(|left| *left >= rest);
+        let taken = self.budget.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, left).is_ok();
         if taken {
             self.bytes += bytes;
         }
@@ -71,5 +73,8 @@ mod tests {
         assert!(!share.grow(1));
         drop(share);
         assert_eq!(budget.free(), 10);
+        let mut share = budget.take(4).expect("room");
+        assert!(!share.grow_leaving(3, 4));
+        assert!(share.grow_leaving(3, 3));
     }
 }

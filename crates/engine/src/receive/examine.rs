@@ -1,7 +1,6 @@
 //! The verdict on an input: which reports are filed, with which trust, or why it is set aside.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use containers::{Member, Walker};
@@ -14,20 +13,8 @@ use tls_rpt::report::{
 use super::digest::{DigestSink, digest};
 use super::reading::{Found, Trouble, TroubleKind, read_input};
 use super::rows::ReadAgain;
+use super::rules::Rules;
 use crate::facts::{Filed, RawInput, Road, Rows, SetAsideReason, Trust, Verdict};
-
-/// What intake goes by.
-#[derive(Debug, Clone, Default)]
-pub struct Rules {
-    /// The domains managed here; empty: none are, and reports for every domain are filed.
-    pub managed: BTreeSet<String>,
-}
-
-impl Rules {
-    fn manages(&self, domain: Option<&str>) -> bool {
-        self.managed.is_empty() || domain.is_some_and(|domain| self.managed.contains(domain))
-    }
-}
 
 /// Complaints that are kept of one input.
 const MAX_COMPLAINTS: usize = 20;

@@ -5,11 +5,13 @@ mod digest;
 mod examine;
 mod reading;
 mod rows;
+mod rules;
 
 pub use budget::{Budget, Share};
 pub use digest::{Digester, digest};
-pub use examine::{Rules, detailed, examine, row_of};
+pub use examine::{detailed, examine, row_of};
 pub use reading::{Found, HELD_BYTES, Trouble, TroubleKind, read_input};
+pub use rules::{CurrentRules, Rules};
 
 /// Who reads inputs here. The store keeps it with what is set aside: after an upgrade, what another reader could not read
 /// is read again. Bump the number whenever this crate, `tls-rpt` or `containers` reads more than before and the version

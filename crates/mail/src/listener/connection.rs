@@ -98,7 +98,7 @@ impl<S: Intake, C: Clock> Talk<'_, S, C> {
                             self.session.hang_up(HangUp::Stopping, &mut self.out);
                         }
                         read = timeout_at(at, io.read_buf(&mut input)) => match read {
-                            Ok(Ok(1..)) => {}
+                            Ok(Ok(bytes @ 1..)) => deadline.arrived(bytes),
                             Ok(Ok(0) | Err(_)) => {
                                 if in_mail {
                                     tracing::info!(peer = %self.peer, "the client left in the middle of a mail");
@@ -175,15 +175,21 @@ async fn linger<T: AsyncRead + AsyncWrite + Unpin>(io: &mut T) {
 }
 
 /// By when the client has to have said something. A command has one span from its predecessor to its own end, so
-/// that single bytes do not buy time; a mail has one for each piece and one in all.
+/// that single bytes do not buy time; a mail has one for each piece and one in all, which is shorter the less has come.
 struct Deadline {
     step: Option<(u64, bool)>,
     began: Instant,
+    /// Bytes since it began.
+    bytes: u64,
 }
 
 impl Deadline {
     fn new() -> Self {
-        Self { step: None, began: Instant::now() }
+        Self { step: None, began: Instant::now(), bytes: 0 }
+    }
+
+    fn arrived(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
     fn next(&mut self, steps: u64, in_mail: bool, limits: &Limits) -> Instant {
@@ -191,10 +197,13 @@ impl Deadline {
         if self.step != Some((steps, in_mail)) {
             self.step = Some((steps, in_mail));
             self.began = now;
+            self.bytes = 0;
         }
         let after = |from: Instant, span: Duration| from.checked_add(span).unwrap_or(from);
         if in_mail {
-            after(now, limits.data_progress).min(after(self.began, limits.data_whole))
+            let earned = Duration::from_secs(self.bytes / limits.data_rate.max(1));
+            let whole = limits.data_grace.saturating_add(earned).min(limits.data_whole);
+            after(now, limits.data_progress).min(after(self.began, whole))
         } else {
             after(self.began, limits.command)
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tlsward_engine::facts::Road;
-use tlsward_engine::receive::Rules;
+use tlsward_engine::receive::CurrentRules;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
@@ -42,7 +42,8 @@ fn options() -> Options {
 async fn start(options: Options) -> Running {
     let store = Arc::new(FakeStore::new());
     let budget = Budget::new(BUDGET);
-    let (worker, inlet) = queue(Arc::clone(&store), Rules::default(), QueueLimits::default());
+    let (worker, inlet) =
+        queue(Arc::clone(&store), CurrentRules::default(), Arc::new(|_, _| ()), QueueLimits::default());
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listener =
         Listener::new(socket, options, Arc::clone(&store), Arc::new(FixedClock), budget.clone(), inlet);
@@ -308,6 +309,7 @@ async fn single_bytes_buy_no_time() {
         command: Duration::from_secs(300),
         data_progress: Duration::from_secs(30),
         data_whole: Duration::from_secs(600),
+        data_grace: Duration::from_secs(600),
         ..Limits::default()
     };
     let running = start(Options { limits, ..options() }).await;
@@ -336,6 +338,41 @@ async fn single_bytes_buy_no_time() {
             timeout(Duration::from_secs(7200), async { tokio::join!(drip, hear) }).await.unwrap();
         assert!(seconds <= most + 30, "{text:?}: {seconds}");
     }
+    running.stop().await;
+}
+
+/// Whoever sends most of a mail at once and then drips holds memory that others need.
+#[tokio::test(start_paused = true)]
+async fn a_mail_that_trickles_is_cut_off_long_before_its_whole_time_is_up() {
+    let running = start(options()).await;
+    let limits = Limits::default();
+    let mut client = Client { io: TcpStream::connect(running.at).await.unwrap(), heard: Vec::new() };
+    client.say(TO_DATA).await;
+    let bytes = 2 * 1024 * 1024;
+    client.say(vec![b'x'; bytes]).await;
+    let (mut read, mut write) = tokio::io::split(client.io);
+    let began = tokio::time::Instant::now();
+    let drip = async {
+        let mut ticks = tokio::time::interval(Duration::from_secs(10));
+        loop {
+            ticks.tick().await;
+            let _ = write.write_all(b"x").await;
+        }
+    };
+    let hear = async {
+        let mut heard = Vec::new();
+        while !heard.windows(5).any(|window| window == b"421 4") {
+            assert_ne!(read.read_buf(&mut heard).await.unwrap(), 0);
+        }
+        began.elapsed()
+    };
+    let seconds = tokio::select! {
+        seconds = timeout(Duration::from_secs(7200), hear) => seconds.unwrap(),
+        () = drip => unreachable!("it drips on"),
+    };
+    let earned = Duration::from_secs(bytes as u64 / limits.data_rate + 1);
+    assert!(seconds <= limits.data_grace + earned, "{seconds:?}");
+    assert!(limits.data_grace + earned < limits.data_whole / 4);
     running.stop().await;
 }
 

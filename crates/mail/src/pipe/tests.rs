@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use tlsward_engine::facts::Road;
-use tlsward_engine::receive::{Budget, MAX_INPUT_BYTES, Rules};
+use tlsward_engine::receive::{Budget, CurrentRules, MAX_INPUT_BYTES};
 use tokio::sync::{Notify, watch};
 
 use super::*;
@@ -13,7 +13,8 @@ use crate::fake::{FakeStore, FixedClock, NOW, unavailable};
 use crate::queue::queue;
 
 fn drain_of(folder: &Path, store: &Arc<FakeStore>, budget: Budget) -> Drain<FakeStore, FixedClock> {
-    let (_, inlet) = queue(Arc::clone(store), Rules::default(), QueueLimits::default());
+    let (_, inlet) =
+        queue(Arc::clone(store), CurrentRules::default(), Arc::new(|_, _| ()), QueueLimits::default());
     Drain::new(folder.to_owned(), Arc::clone(store), Arc::new(FixedClock), budget, inlet)
 }
 

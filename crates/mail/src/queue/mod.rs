@@ -19,9 +19,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tlsward_engine::facts::{RawInput, Receipt, Verdict};
+use tlsward_engine::facts::{RawInput, Receipt, Road, Verdict};
 use tlsward_engine::ports::{Intake, StoreError, Unread};
-use tlsward_engine::receive::{READING_ATTEMPTS, Rules, examine};
+use tlsward_engine::receive::{CurrentRules, READING_ATTEMPTS, Rules, examine};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -31,6 +31,9 @@ use crate::{QueueLimits, Shutdown, told_to_stop};
 
 /// How an input is read to its verdict.
 pub(crate) type Examine = Arc<dyn Fn(&RawInput, &Rules) -> Verdict + Send + Sync>;
+
+/// Who is told of every verdict that the store has taken, to count it.
+pub type Told = Arc<dyn Fn(Road, &Receipt) + Send + Sync>;
 
 /// Where kept mail is announced. Clones share it.
 #[derive(Debug, Clone)]
@@ -71,7 +74,8 @@ impl Inlet {
 /// Reads kept mail to its verdict.
 pub struct Worker<S> {
     store: Arc<S>,
-    rules: Arc<Rules>,
+    rules: CurrentRules,
+    told: Told,
     examine: Examine,
     limits: QueueLimits,
     waiting: mpsc::Receiver<(i64, RawInput)>,
@@ -117,14 +121,20 @@ enum Pause {
     Trying { failures: u32 },
 }
 
-/// A queue over `store`: its worker, and where to announce mail to it.
-pub fn queue<S: Intake>(store: Arc<S>, rules: Rules, limits: QueueLimits) -> (Worker<S>, Inlet) {
-    queue_with(store, rules, limits, Arc::new(examine))
+/// A queue over `store`: its worker, and where to announce mail to it. Each mail is read by the rules of that moment.
+pub fn queue<S: Intake>(
+    store: Arc<S>,
+    rules: CurrentRules,
+    told: Told,
+    limits: QueueLimits,
+) -> (Worker<S>, Inlet) {
+    queue_with(store, rules, told, limits, Arc::new(examine))
 }
 
 pub(crate) fn queue_with<S: Intake>(
     store: Arc<S>,
-    rules: Rules,
+    rules: CurrentRules,
+    told: Told,
     limits: QueueLimits,
     examine: Examine,
 ) -> (Worker<S>, Inlet) {
@@ -133,7 +143,8 @@ pub(crate) fn queue_with<S: Intake>(
     let inlet = Inlet { waiting: sender, wake: Arc::clone(&wake), hand_over_bytes: limits.hand_over_bytes };
     let worker = Worker {
         store,
-        rules: Arc::new(rules),
+        rules,
+        told,
         examine,
         limits,
         waiting,
@@ -258,15 +269,8 @@ impl<S: Intake> Worker<S> {
         } else {
             self.bytes_at_work += raw.bytes.len();
         }
-        let work = judge(
-            Arc::clone(&self.store),
-            id,
-            raw,
-            large,
-            task,
-            Arc::clone(&self.rules),
-            Arc::clone(&self.examine),
-        );
+        let work =
+            judge(Arc::clone(&self.store), id, raw, large, task, self.rules.get(), Arc::clone(&self.examine));
         self.at_work.spawn(work);
     }
 
@@ -298,6 +302,7 @@ impl<S: Intake> Worker<S> {
             Ok(receipt) => {
                 self.pause = Pause::None;
                 self.noted.remove(&done.id);
+                (self.told)(done.road, &receipt);
                 log(done.id, done.bytes, &receipt);
             }
             Err(error @ StoreError::Damaged(_)) => {

@@ -20,16 +20,24 @@ fn quoting() -> Examine {
 struct Running {
     store: Arc<FakeStore>,
     inlet: Inlet,
+    rules: CurrentRules,
+    receipts: Arc<Mutex<Vec<(Road, Receipt)>>>,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
 }
 
 fn start(store: FakeStore, examine: Examine, limits: QueueLimits) -> Running {
     let store = Arc::new(store);
-    let (worker, inlet) = queue_with(Arc::clone(&store), Rules::default(), limits, examine);
+    let receipts = Arc::new(Mutex::new(Vec::new()));
+    let told: Told = {
+        let receipts = Arc::clone(&receipts);
+        Arc::new(move |road, receipt: &Receipt| receipts.lock().unwrap().push((road, receipt.clone())))
+    };
+    let rules = CurrentRules::default();
+    let (worker, inlet) = queue_with(Arc::clone(&store), rules.clone(), told, limits, examine);
     let (stop, shutdown) = watch::channel(false);
     let task = tokio::spawn(worker.run(shutdown));
-    Running { store, inlet, stop, task }
+    Running { store, inlet, rules, receipts, stop, task }
 }
 
 impl Running {
@@ -184,4 +192,30 @@ async fn a_mail_that_the_store_fails_to_settle_is_begun_once_a_process() {
     let store = running.stop().await;
     assert_eq!(store.see(|state| (state.asked, state.begun.clone())), (6, vec![1]));
     assert_eq!(store.see(|state| state.settled[&1].0), SetAsideReason::NoReport);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_verdict_is_told_once_and_is_by_the_rules_of_its_moment() {
+    let examine: Examine = Arc::new(|_, rules| Verdict::SetAside {
+        reason: SetAsideReason::UnmanagedDomain,
+        detail: rules.managed.iter().cloned().collect(),
+    });
+    let running = start(FakeStore::with([mail_of("before")]), examine, QueueLimits::default());
+    running.store.until(|state| state.settled.len() == 1).await;
+    running.rules.set(Rules { managed: ["a.example".to_owned()].into() });
+    running.store.keep(RawInput { road: Road::Pipe, ..mail_of("after") }).await.unwrap();
+    running.inlet.look();
+    running.store.until(|state| state.settled.len() == 2).await;
+    let receipts = Arc::clone(&running.receipts);
+    let store = running.stop().await;
+    assert_eq!(
+        store.see(|state| (state.settled[&1].1.clone(), state.settled[&2].1.clone())),
+        (String::new(), "a.example".to_owned())
+    );
+    let reason = SetAsideReason::UnmanagedDomain;
+    let expected = [
+        (Road::Smtp, Receipt::SetAside { id: 1, reason }),
+        (Road::Pipe, Receipt::SetAside { id: 2, reason }),
+    ];
+    assert_eq!(*receipts.lock().unwrap(), expected);
 }

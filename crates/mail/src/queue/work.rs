@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tlsward_engine::facts::{RawInput, Receipt, SetAsideReason, Verdict};
+use tlsward_engine::facts::{RawInput, Receipt, Road, SetAsideReason, Verdict};
 use tlsward_engine::ports::{Intake, StoreError};
 use tlsward_engine::receive::Rules;
 use tokio::task::spawn_blocking;
@@ -13,6 +13,7 @@ use super::Examine;
 /// What came of one mail.
 pub(super) struct Done {
     pub(super) id: i64,
+    pub(super) road: Road,
     pub(super) bytes: usize,
     pub(super) large: bool,
     /// Whether the store noted that it was begun, where it was asked to.
@@ -41,11 +42,11 @@ pub(super) async fn judge<S: Intake>(
     rules: Arc<Rules>,
     examine: Examine,
 ) -> Done {
-    let bytes = raw.bytes.len();
+    let (bytes, road) = (raw.bytes.len(), raw.road);
     if let Task::NoteAndRead = task
         && let Err(error) = store.begin(id).await
     {
-        return Done { id, bytes, large, noted: false, outcome: Err(error) };
+        return Done { id, road, bytes, large, noted: false, outcome: Err(error) };
     }
     let verdict = if let Task::GiveUp { attempts } = task {
         given_up(attempts)
@@ -55,7 +56,7 @@ pub(super) async fn judge<S: Intake>(
         guarded(&raw, &rules, &examine)
     };
     let outcome = store.settle(id, verdict).await;
-    Done { id, bytes, large, noted: true, outcome }
+    Done { id, road, bytes, large, noted: true, outcome }
 }
 
 /// The one edge where a panic is caught: a mail that finds a fault in the reader must not keep the others waiting,

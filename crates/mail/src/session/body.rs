@@ -77,7 +77,7 @@ impl Text {
                 Reply::too_big(limits.mail_bytes)
             }
             Self::Held { bytes, share, declared } => {
-                if make_room(bytes, share, bytes.len() + piece.len(), *declared, limits.mail_bytes) {
+                if make_room(bytes, share, bytes.len() + piece.len(), *declared, limits) {
                     bytes.extend_from_slice(piece);
                     return;
                 }
@@ -90,16 +90,27 @@ impl Text {
 }
 
 /// Memory for `needed` bytes, at most `most`, taken out of the budget first; false if the budget is spent.
-fn make_room(bytes: &mut Vec<u8>, share: &mut Share, needed: usize, declared: usize, most: usize) -> bool {
+fn make_room(
+    bytes: &mut Vec<u8>,
+    share: &mut Share,
+    needed: usize,
+    declared: usize,
+    limits: &Limits,
+) -> bool {
     let capacity = bytes.capacity();
     if needed <= capacity {
         return true;
     }
     // Twice as much, or what the client announced if that is less: never on its word alone.
     let doubled = capacity.saturating_mul(2).max(needed);
-    let target = if (needed..doubled).contains(&declared) { declared } else { doubled }.min(most).max(needed);
+    let target = if (needed..doubled).contains(&declared) { declared } else { doubled }
+        .min(limits.mail_bytes)
+        .max(needed);
     // Almost spent is not spent: what is needed now may still be there when twice of it is not.
-    let target = [target, needed].into_iter().find(|&target| share.grow(target - capacity));
+    let target = [target, needed].into_iter().find(|&target| {
+        let rest = if target > limits.small_bytes { limits.small_reserve_bytes } else { 0 };
+        share.grow_leaving(target - capacity, rest)
+    });
     match target {
         Some(target) => {
             bytes.reserve_exact(target - bytes.len());

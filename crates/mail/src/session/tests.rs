@@ -288,6 +288,31 @@ fn a_spent_budget_asks_to_come_back() {
 }
 
 #[test]
+fn large_mails_leave_room_for_small_ones() {
+    let limits = Limits { small_bytes: 20_000, small_reserve_bytes: 30_000, ..Limits::default() };
+    let mut large = Talk::with(Terms { limits: limits.clone(), ..terms() }, 100_000);
+    large.say(format!("{TO_RCPT}DATA\r\n"));
+    large.say(vec![b'x'; 60_000]);
+    assert_eq!(large.say(vec![b'x'; 10_001]), "");
+    assert!(large.say("\r\n.\r\n").starts_with("452 4.3.1 "));
+    large.say(format!("{}DATA\r\n", &TO_RCPT[16..]));
+    large.say(vec![b'x'; 60_000]);
+    large.say(vec![b'x'; 9_000]);
+    let mut small = Session::new(Arc::new(Terms { limits, ..terms() }), large.budget.clone());
+    let (mut input, mut out) = (BytesMut::from(format!("{TO_RCPT}DATA\r\n").as_str()), Vec::new());
+    assert!(matches!(small.advance(&mut input, &mut out), Want::Input));
+    input.extend_from_slice(&[b'x'; 19_000]);
+    input.extend_from_slice(b"\r\n.\r\n");
+    assert!(
+        matches!(small.advance(&mut input, &mut out), Want::Keep(_)),
+        "{}",
+        String::from_utf8_lossy(&out)
+    );
+    large.say("\r\n.\r\n");
+    assert_eq!(large.mail().bytes.len(), 69_002);
+}
+
+#[test]
 fn an_announced_size_alone_takes_nothing_out_of_the_budget() {
     let mut talk = Talk::new();
     talk.say("EHLO c.example\r\nMAIL FROM:<> SIZE=33554432\r\nRCPT TO:<r@d.example>\r\nDATA\r\n");

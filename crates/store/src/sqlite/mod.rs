@@ -13,6 +13,7 @@ mod domains;
 mod failure;
 mod lists;
 mod load;
+mod outgoing;
 mod packed;
 mod pages;
 mod queue;

@@ -82,6 +82,28 @@ CREATE TABLE audit (
 ALTER TABLE set_aside ADD COLUMN reader TEXT NOT NULL DEFAULT '';
 ALTER TABLE set_aside ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pending ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+", "
+CREATE TABLE outgoing (
+    id INTEGER PRIMARY KEY, day INTEGER NOT NULL, domain TEXT NOT NULL, part INTEGER NOT NULL,
+    state TEXT NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, progress TEXT NOT NULL, token TEXT,
+    begun INTEGER NOT NULL, lease_node TEXT NOT NULL, lease_until INTEGER NOT NULL,
+    record TEXT, record_at INTEGER,
+    successful INTEGER NOT NULL, failed INTEGER NOT NULL, unjudged INTEGER NOT NULL, tally BLOB NOT NULL,
+    UNIQUE (day, domain, part)
+) STRICT;
+CREATE INDEX outgoing_due ON outgoing (at) WHERE state = 'waiting';
+CREATE INDEX outgoing_domain ON outgoing (domain, day);
+CREATE INDEX outgoing_token ON outgoing (token) WHERE token IS NOT NULL;
+CREATE TABLE journal_place (
+    journal TEXT PRIMARY KEY, segment INTEGER NOT NULL, place INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outgoing_quota (
+    destination TEXT PRIMARY KEY, day INTEGER NOT NULL, used INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rua_health (
+    uri TEXT PRIMARY KEY, failed_days INTEGER NOT NULL, since INTEGER NOT NULL, last INTEGER NOT NULL,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 "];
 
 /// Makes the file one of this program's version.

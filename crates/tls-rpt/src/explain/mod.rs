@@ -7,6 +7,7 @@
 //! and addresses ([`Context`]).
 
 mod context;
+mod figures;
 mod mx_failures;
 mod policy_failures;
 mod policy_types;
@@ -14,6 +15,7 @@ mod reason;
 mod row;
 
 pub use context::{Context, Filled, FilledCause};
+pub use figures::grouped;
 pub use policy_types::{PolicyExplanation, explain_policy_type};
 pub use reason::{Hint, hint};
 pub use row::{Deduction, RowFacts, deduce};

@@ -14,7 +14,7 @@ use crate::present::progress::Progress;
 use crate::present::report;
 use crate::present::total::Total;
 use crate::present::visible::visible;
-use crate::reading::{Contents, Reader, Take, gather};
+use crate::reading::{Contents, Held, Reader, Take, gather};
 
 /// No signature is looked into: whoever hands over a file vouches for it himself.
 const TRUST: &str = "unchecked";
@@ -38,14 +38,18 @@ pub(super) fn run(options: &Read) -> Exit {
     let out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
     let mut output = Output { out, form, progress, at_once: edge::is_read_along(), trouble: None };
     let mut reader = Reader::new();
-    let mut all_held_reports = true;
+    let (mut all_held_reports, mut any_held_reports, mut any_was_skipped) = (true, false, false);
     for input in inputs {
         match reader.read(input, &mut output) {
-            ControlFlow::Continue(held_report) => all_held_reports &= held_report,
+            ControlFlow::Continue(Held::Reports) => any_held_reports = true,
+            ControlFlow::Continue(Held::Nothing) => all_held_reports = false,
+            ControlFlow::Continue(Held::Skipped) => any_was_skipped = true,
             ControlFlow::Break(()) => break,
         }
     }
     output.close();
+    // A folder in which nothing was worth reading held no report either.
+    all_held_reports &= any_held_reports || !any_was_skipped;
     match output.trouble {
         // Whoever read our output has seen enough.
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -170,6 +174,14 @@ impl Take for Output<'_> {
         // What was found before it stands before it, where both go to one terminal.
         let flushed = self.out.flush();
         self.progress.aside(|| edge::complain(&format!("{}: {}", visible(source), visible(reason))));
+        self.note(flushed)
+    }
+
+    fn skipped(&mut self, source: &str) -> ControlFlow<()> {
+        let flushed = self.out.flush();
+        let text =
+            format!("{}: skipped: neither a report nor anything that reports come in", visible(source));
+        self.progress.aside(|| edge::complain(&text));
         self.note(flushed)
     }
 

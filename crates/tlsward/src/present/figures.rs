@@ -1,22 +1,10 @@
 //! Numbers, shares and days in words.
 
 use tls_rpt::count::Bounds;
+pub(crate) use tls_rpt::explain::grouped as number;
 use tls_rpt::report::{DateRange, Timestamp};
 
 const DAY: i64 = 86_400;
-
-/// `1,234,567`.
-pub(crate) fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
 
 /// A count that may be known only within bounds: `12`, or `10 to 12`.
 pub(crate) fn bounds(value: Bounds) -> String {
@@ -102,11 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_shares_never_overstated() {
-        assert_eq!(number(0), "0");
-        assert_eq!(number(999), "999");
-        assert_eq!(number(1_000), "1,000");
-        assert_eq!(number(9_007_199_254_740_992), "9,007,199,254,740,992");
+    fn shares_are_never_overstated() {
         let line = |successful, failed| sessions(Bounds::exactly(successful), Bounds::exactly(failed));
         assert_eq!(line(0, 0), "no sessions");
         assert_eq!(line(1, 0), "1 session, none failed");

@@ -20,6 +20,8 @@ pub(crate) trait Take {
     fn large(&mut self, source: &str, reports: Vec<Large>, contents: &Contents<'_>) -> ControlFlow<()>;
     /// Something that cannot be read.
     fn unreadable(&mut self, source: &str, reason: &str) -> ControlFlow<()>;
+    /// Something in a folder that is clearly no report, nor anything that reports come in.
+    fn skipped(&mut self, source: &str) -> ControlFlow<()>;
     /// So many bytes of input are done.
     fn advanced(&mut self, bytes: u64);
 }
@@ -35,7 +37,21 @@ pub(crate) struct Reader {
 struct Outcome {
     reports: u64,
     complaints: u64,
+    /// It may be passed over: nobody named it.
+    may_be_skipped: bool,
+    is_skipped: bool,
     stopped: bool,
+}
+
+/// What an input held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// At least one readable report.
+    Reports,
+    /// None, and it was said why.
+    Nothing,
+    /// It was passed over.
+    Skipped,
 }
 
 impl Reader {
@@ -44,13 +60,13 @@ impl Reader {
         Self { walker: Walker::new(limits.clone()), limits }
     }
 
-    /// Reads an input. Gives whether it held a readable report; breaks if the taker had enough.
-    pub(crate) fn read(&mut self, input: Input, take: &mut dyn Take) -> ControlFlow<(), bool> {
+    /// Reads an input. Gives what it held; breaks if the taker had enough.
+    pub(crate) fn read(&mut self, input: Input, take: &mut dyn Take) -> ControlFlow<(), Held> {
         let name = match &input.origin {
             Origin::Stdin => "-".to_owned(),
             Origin::Path(path) => path.to_string_lossy().into_owned(),
         };
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome { may_be_skipped: !input.is_named, ..Outcome::default() };
         let read = match (input.trouble, &input.origin) {
             (Some(trouble), _) => Err(trouble),
             (None, Origin::Stdin) => self.stream(&name, &mut io::stdin().lock(), &mut outcome, take),
@@ -59,12 +75,16 @@ impl Reader {
         if outcome.stopped {
             return ControlFlow::Break(());
         }
+        if outcome.is_skipped {
+            take.skipped(&name)?;
+            return ControlFlow::Continue(Held::Skipped);
+        }
         if let Err(error) = read {
             take.unreadable(&name, &error.to_string())?;
         } else if outcome.reports == 0 && outcome.complaints == 0 {
             take.unreadable(&name, "holds no report")?;
         }
-        ControlFlow::Continue(outcome.reports > 0)
+        ControlFlow::Continue(if outcome.reports > 0 { Held::Reports } else { Held::Nothing })
     }
 
     fn path(
@@ -92,6 +112,10 @@ impl Reader {
     ) -> io::Result<()> {
         let mut bytes = Vec::new();
         (&mut *stream).take(MEMORY_BYTES + 1).read_to_end(&mut bytes)?;
+        if outcome.passes_over(name, &bytes) {
+            take.advanced(bytes.len() as u64);
+            return Ok(());
+        }
         if bytes.len() as u64 <= MEMORY_BYTES {
             self.walk(name, &bytes, false, outcome, take);
             take.advanced(bytes.len() as u64);
@@ -121,6 +145,10 @@ impl Reader {
         (&mut file).take(64 << 10).read_to_end(&mut start)?;
         file.rewind()?;
         let length = file.metadata()?.len();
+        if outcome.passes_over(name, &start) {
+            take.advanced(length);
+            return Ok(());
+        }
         match sniff(name, &start) {
             Kind::Mbox => self.mailbox(name, &mut file, outcome, take),
             Kind::Json => {
@@ -183,6 +211,13 @@ impl Reader {
 }
 
 impl Outcome {
+    /// Whether an input that begins like this is passed over.
+    fn passes_over(&mut self, name: &str, start: &[u8]) -> bool {
+        self.is_skipped =
+            self.may_be_skipped && !is_named_like_input(name) && sniff(name, start) == Kind::Unknown;
+        self.is_skipped
+    }
+
     fn held(&mut self, take: &mut dyn Take, source: &str, report: Parsed) {
         self.reports += 1;
         self.stopped |= take.held(source, report).is_break();
@@ -212,6 +247,13 @@ fn plain_file(source: &str, file: &File, outcome: &mut Outcome, take: &mut dyn T
         Ok(Collected::Large(reports)) => outcome.large(take, source, reports, &Contents::File(file)),
         Err(error) => outcome.complain(take, source, &error.to_string()),
     }
+}
+
+/// Whether a name promises a report, or something that reports come in: then it is no accident if none is in it.
+fn is_named_like_input(name: &str) -> bool {
+    const ENDINGS: [&str; 9] = ["json", "gz", "gzip", "zip", "eml", "msg", "mbox", "zlib", "tlsrpt"];
+    let ending = Path::new(name).extension().unwrap_or_default().to_string_lossy();
+    ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 fn too_large(limit: u64) -> io::Error {

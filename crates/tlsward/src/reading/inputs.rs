@@ -22,6 +22,8 @@ pub(crate) struct Input {
     pub(crate) bytes: u64,
     /// Why it cannot be read, if that is known already.
     pub(crate) trouble: Option<io::Error>,
+    /// Whether a person named it; else it lies in a folder that was named, where other things lie too.
+    pub(crate) is_named: bool,
 }
 
 /// Folders inside each other that are entered.
@@ -35,7 +37,7 @@ pub(crate) fn gather(arguments: &[OsString]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for argument in arguments {
         if argument == "-" {
-            inputs.push(Input { origin: Origin::Stdin, bytes: 0, trouble: None });
+            inputs.push(Input { origin: Origin::Stdin, bytes: 0, trouble: None, is_named: true });
             continue;
         }
         let path = PathBuf::from(argument);
@@ -43,16 +45,24 @@ pub(crate) fn gather(arguments: &[OsString]) -> Vec<Input> {
             Ok(about) if about.is_dir() => folder(&path, 0, &mut inputs),
             Ok(about) => {
                 let bytes = if about.is_file() { about.len() } else { 0 };
-                inputs.push(Input { origin: Origin::Path(path), bytes, trouble: None });
+                inputs.push(Input { origin: Origin::Path(path), bytes, trouble: None, is_named: true });
             }
-            Err(error) => inputs.push(Input { origin: Origin::Path(path), bytes: 0, trouble: Some(error) }),
+            Err(error) => {
+                let origin = Origin::Path(path);
+                inputs.push(Input { origin, bytes: 0, trouble: Some(error), is_named: true });
+            }
         }
     }
     inputs
 }
 
 fn folder(path: &Path, depth: usize, inputs: &mut Vec<Input>) {
-    let trouble = |error| Input { origin: Origin::Path(path.to_owned()), bytes: 0, trouble: Some(error) };
+    let trouble = |error| Input {
+        origin: Origin::Path(path.to_owned()),
+        bytes: 0,
+        trouble: Some(error),
+        is_named: false,
+    };
     if depth > DEEPEST {
         return inputs
             .push(trouble(io::Error::other(format!("more than {DEEPEST} folders inside each other"))));
@@ -84,12 +94,20 @@ fn folder(path: &Path, depth: usize, inputs: &mut Vec<Input>) {
 fn file(path: PathBuf, kind: FileType, inputs: &mut Vec<Input>) {
     match fs::metadata(&path) {
         Ok(about) if about.is_file() => {
-            inputs.push(Input { origin: Origin::Path(path), bytes: about.len(), trouble: None });
+            inputs.push(Input {
+                origin: Origin::Path(path),
+                bytes: about.len(),
+                trouble: None,
+                is_named: false,
+            });
         }
         Ok(_) => {}
         // A link that leads nowhere, or back to itself, is no input.
         Err(_) if kind.is_symlink() => {}
-        Err(error) => inputs.push(Input { origin: Origin::Path(path), bytes: 0, trouble: Some(error) }),
+        Err(error) => {
+            let origin = Origin::Path(path);
+            inputs.push(Input { origin, bytes: 0, trouble: Some(error), is_named: false });
+        }
     }
 }
 

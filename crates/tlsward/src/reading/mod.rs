@@ -10,7 +10,7 @@ mod input;
 mod inputs;
 
 pub(crate) use contents::Contents;
-pub(crate) use input::{Reader, Take};
+pub(crate) use input::{Held, Reader, Take};
 pub(crate) use inputs::{Input, Origin, gather};
 
 /// Files up to here are read into memory at once (design: a mail or body has 32 MiB).

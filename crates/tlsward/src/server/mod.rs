@@ -9,6 +9,7 @@ mod audits;
 mod bind;
 mod log;
 mod reload;
+mod shelf;
 mod tls;
 
 use std::fs::{DirBuilder, Permissions};
@@ -20,7 +21,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
-use tlsward_engine::receive::{Budget, INTAKE_BUDGET_BYTES, Rules};
+use tlsward_engine::facts::Receipt;
+use tlsward_engine::receive::{Budget, CurrentRules, INTAKE_BUDGET_BYTES, Rules};
 use tlsward_mail::QueueLimits;
 use tlsward_mail::listener::{self, Protocol, Recipients};
 use tlsward_mail::pipe::Drain;
@@ -86,7 +88,7 @@ fn open_store(settings: &Settings) -> anyhow::Result<Arc<SqliteStore>> {
 /// Everything that the parts share.
 struct Common {
     store: Arc<SqliteStore>,
-    rules: Arc<Rules>,
+    rules: CurrentRules,
     budget: Budget,
     metrics: Metrics,
     inlet: Inlet,
@@ -114,13 +116,18 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
 
     let (stop, shutdown) = watch::channel(false);
     let mut registry = Registry::default();
-    let rules = Rules { managed: settings.receive.domains.clone() };
-    let (worker, inlet) = queue(Arc::clone(&store), rules.clone(), QueueLimits::default());
+    let rules = CurrentRules::new(rules(&settings));
+    let metrics = Metrics::register(&mut registry);
+    let told = {
+        let metrics = metrics.clone();
+        Arc::new(move |road, receipt: &Receipt| metrics.receipt(road, receipt))
+    };
+    let (worker, inlet) = queue(Arc::clone(&store), rules.clone(), told, QueueLimits::default());
     let common = Common {
         store: Arc::clone(&store),
-        rules: Arc::new(rules),
+        rules: rules.clone(),
         budget: Budget::new(INTAKE_BUDGET_BYTES),
-        metrics: Metrics::register(&mut registry),
+        metrics,
         inlet,
         shutdown: shutdown.clone(),
     };
@@ -134,6 +141,8 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
 
     let mut parts = Parts::new();
     parts.spawn(named("queue", worker.run(shutdown)));
+    let again = shelf::examine_again(Arc::clone(&store), rules.clone(), common.shutdown.clone());
+    parts.spawn(named("shelf", again));
     start_spool(&mut parts, &common, &settings, control);
     if let (Some(bound), Some(smtp)) = (smtp, &settings.smtp) {
         start_smtp(&mut parts, &common, bound.socket, smtp, smtp_certificate.as_ref())?;
@@ -158,7 +167,7 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
     ready.store(true, Ordering::Release);
     announce::print(&place);
 
-    let reload = Reload { config, settings, https: https_certificate, smtp: smtp_certificate };
+    let reload = Reload { config, settings, rules, https: https_certificate, smtp: smtp_certificate };
     let outcome = reload::watch(signals, &reload, &mut parts).await;
     // Nobody listens only if every part has ended.
     let _ = stop.send(true);
@@ -166,6 +175,11 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
     drain(parts).await;
     let _ = std::fs::remove_file(reload.settings.control_socket());
     outcome
+}
+
+/// What intake goes by, as the settings say.
+fn rules(settings: &Settings) -> Rules {
+    Rules { managed: settings.receive.domains.clone() }
 }
 
 /// A part that says its name when it ends.
@@ -253,7 +267,7 @@ fn start_https(
     let endpoint = Endpoint {
         intake: Arc::clone(&common.store),
         clock: SystemClock,
-        rules: Arc::clone(&common.rules),
+        rules: common.rules.clone(),
         budget: common.budget.clone(),
         sources: Sources { trusted_proxies: https.trusted_proxies.clone(), exempt: https.exempt.clone() },
         metrics: common.metrics.clone(),

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Parts;
+use super::rules;
 use super::tls::Certificate;
 use crate::config::{KeyPair, Settings};
 
@@ -33,6 +35,7 @@ pub(super) struct Reload {
     pub(super) config: Option<PathBuf>,
     /// As the server was started.
     pub(super) settings: Settings,
+    pub(super) rules: CurrentRules,
     pub(super) https: Option<Arc<Certificate>>,
     pub(super) smtp: Option<Arc<Certificate>>,
 }
@@ -74,6 +77,11 @@ impl Reload {
         let smtp = fresh.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref());
         renew("receive.https", self.https.as_deref(), https);
         renew("receive.smtp", self.smtp.as_deref(), smtp);
+        let managed = rules(&fresh);
+        if managed != *self.rules.get() {
+            tracing::info!(domains = managed.managed.len(), "other domains are managed from now on");
+            self.rules.set(managed);
+        }
         for key in waits_for_restart(&self.settings, &fresh) {
             tracing::warn!(key, "changed in the configuration, and waits for a restart of the server");
         }
@@ -104,6 +112,7 @@ fn waits_for_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         if let Some(smtp) = &mut settings.smtp {
             smtp.tls = smtp.tls.as_ref().map(|_| blank.clone());
         }
+        settings.receive.domains.clear();
         settings
     };
     let (old, new) = (without_files(old), without_files(new));
@@ -126,16 +135,17 @@ mod tests {
     use crate::config::{Https, Smtp};
 
     #[test]
-    fn other_certificate_files_are_taken_and_everything_else_waits_for_a_restart() {
+    fn other_certificate_files_and_domains_are_taken_and_everything_else_waits_for_a_restart() {
         let files = |name: &str| Some(KeyPair { certificate: name.into(), key: name.into() });
         let mut old = Settings::load(None).unwrap();
         old.https = Some(Https { tls: files("a"), ..Https::default() });
         let mut new = old.clone();
         new.https = Some(Https { tls: files("b"), ..Https::default() });
+        new.receive.domains.insert("example.com".into());
         assert!(waits_for_restart(&old, &new).is_empty());
         new.https = None;
         new.smtp = Some(Smtp { hostname: "mx.example".into(), ..Smtp::default() });
-        new.receive.domains.insert("example.com".into());
+        new.receive.set_aside_quota += 1;
         assert_eq!(waits_for_restart(&old, &new), ["receive", "receive.https", "receive.smtp"]);
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use tls_rpt::count::Bounds;
+pub(crate) use tls_rpt::explain::grouped;
 
 /// A number of sessions; where it is known only between two bounds, both are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +37,6 @@ impl fmt::Display for Count {
             None => write!(f, "{}–{}", grouped(self.0.low), grouped(self.0.high)),
         }
     }
-}
-
-/// `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// What share of sessions failed, as text; a dash where there were none.
@@ -107,17 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_ranges_show_both_ends() {
-        let rows = [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-            (u64::MAX, "18,446,744,073,709,551,615"),
-        ];
-        for (number, text) in rows {
-            assert_eq!(grouped(number), text);
-        }
+    fn a_range_shows_both_its_ends() {
         let range = Count(Bounds { low: 7, high: 1400 });
         assert_eq!(range.to_string(), "7–1,400");
         assert!(range.is_range());

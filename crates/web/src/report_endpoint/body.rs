@@ -37,13 +37,13 @@ pub(super) async fn read(
             return Err(Refusal::TooLarge);
         }
         if whole.is_empty() && body.is_end_stream() {
-            charge(&mut share, piece.len(), budget, piece.len() > limits.inline_bytes, limits)?;
+            charge(&mut share, piece.len(), piece.len() > limits.inline_bytes, limits)?;
             return Ok((piece, share));
         }
         let needed = whole.len() + piece.len();
         if needed > whole.capacity() {
             let room = (whole.capacity() * 2).max(needed).max(FIRST_ROOM_BYTES).min(most);
-            charge(&mut share, room - whole.capacity(), budget, room > limits.inline_bytes, limits)?;
+            charge(&mut share, room - whole.capacity(), room > limits.inline_bytes, limits)?;
             whole.reserve_exact(room - whole.len());
         }
         whole.extend_from_slice(&piece);
@@ -79,15 +79,7 @@ async fn next_piece(body: &mut Incoming, watch: &Watch) -> Result<Option<Bytes>,
     }
 }
 
-fn charge(
-    share: &mut Share,
-    bytes: usize,
-    budget: &Budget,
-    is_large: bool,
-    limits: &Limits,
-) -> Result<(), Refusal> {
-    if is_large && budget.free() < bytes.saturating_add(limits.small_reserve_bytes) {
-        return Err(Refusal::NoMemory);
-    }
-    if share.grow(bytes) { Ok(()) } else { Err(Refusal::NoMemory) }
+fn charge(share: &mut Share, bytes: usize, is_large: bool, limits: &Limits) -> Result<(), Refusal> {
+    let rest = if is_large { limits.small_reserve_bytes } else { 0 };
+    if share.grow_leaving(bytes, rest) { Ok(()) } else { Err(Refusal::NoMemory) }
 }

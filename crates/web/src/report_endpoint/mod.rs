@@ -31,7 +31,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use tlsward_engine::facts::{RawInput, Receipt, Road, Verdict};
 use tlsward_engine::ports::{Clock, Intake, StoreError};
-use tlsward_engine::receive::{Budget, MAX_INPUT_BYTES, Rules, Share, examine};
+use tlsward_engine::receive::{Budget, CurrentRules, MAX_INPUT_BYTES, Share, examine};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -92,7 +92,7 @@ pub struct Endpoint<S, C> {
     /// The time of day.
     pub clock: C,
     /// What intake goes by.
-    pub rules: Arc<Rules>,
+    pub rules: CurrentRules,
     /// Memory, shared with the other roads.
     pub budget: Budget,
     /// Whose word is taken, who is exempt.
@@ -252,12 +252,12 @@ impl<S: Intake, C: Clock> Desk<S, C> {
         let is_json = raw.bytes.iter().take(16).find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let inline = if is_json { self.limits.inline_bytes } else { self.limits.inline_compressed_bytes };
         if raw.bytes.len() <= inline {
-            let verdict = examine(&raw, &self.endpoint.rules);
+            let verdict = examine(&raw, &self.endpoint.rules.get());
             return Ok((raw, verdict, share));
         }
         // Those who wait here hold bytes of the budget, so there are never many.
         let Ok(_turn) = self.blocking.acquire().await else { return Err(Refusal::Broken) };
-        let rules = Arc::clone(&self.endpoint.rules);
+        let rules = self.endpoint.rules.get();
         let work = tokio::task::spawn_blocking(move || {
             let verdict = examine(&raw, &rules);
             (raw, verdict, share)

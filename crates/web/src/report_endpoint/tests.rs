@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tlsward_engine::facts::{Receipt, SetAsideReason};
 use tlsward_engine::ports::StoreError;
-use tlsward_engine::receive::{Budget, Rules};
+use tlsward_engine::receive::{Budget, CurrentRules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -65,7 +65,7 @@ impl Setup {
         let endpoint = Endpoint {
             intake: Arc::clone(&inbox),
             clock: Stopped,
-            rules: Arc::new(Rules::default()),
+            rules: CurrentRules::default(),
             budget: budget.clone(),
             sources: self.sources,
             metrics: Metrics::register(&mut registry),

@@ -10,6 +10,7 @@ pub mod guard;
 pub mod https;
 pub mod limits;
 pub mod polite;
+pub mod relay;
 pub mod roots;
 pub mod smtp;
 mod tls;

@@ -3,8 +3,8 @@
 //! Greeting, EHLO, STARTTLS, TLS, EHLO, QUIT. No mail is begun. What can fail is [`SmtpOutcome`]; a host that
 //! cannot be reached is told apart from one that breaks off, and that from one that has no TLS.
 
-mod reply;
-mod talk;
+pub(crate) mod reply;
+pub(crate) mod talk;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -5,12 +5,14 @@
 //! they kept to [`queue`], which reads it afterwards and settles it in the store; after a crash it takes up what was
 //! left. [`session`] is the protocol itself, without a socket or a clock.
 //!
-//! Nothing here ever sends or forwards mail: an address is only a reason to take a mail in. A mail is kept exactly as
+//! Nothing here ever sends or forwards mail: an address is only a reason to take a mail in. ([`dkim`] signs the reports
+//! that others send.) A mail is kept exactly as
 //! it came, because a DKIM signature covers its bytes: no `Received` field is put in front; who sent it, from where
 //! and when stands beside it, in [`RawInput`].
 //!
 //! [`RawInput`]: tlsward_engine::facts::RawInput
 
+pub mod dkim;
 mod limits;
 pub mod listener;
 pub mod pipe;

@@ -23,8 +23,8 @@ use tlsward_lab::world::World;
     reason = "the binary under test reads the clock, so its world must have the same"
 )]
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("works");
+    i64::try_from(since.as_secs()).expect("works")
 }
 
 /// A served world, and the configuration that leads there.
@@ -35,10 +35,10 @@ struct Served {
 
 impl Served {
     async fn start(world: &World) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let running = loopback::start(world).await.unwrap();
-        std::fs::write(folder.path().join("roots.pem"), &running.roots_pem).unwrap();
-        std::fs::write(folder.path().join("root.key"), &running.trust_anchor).unwrap();
+        let folder = tempfile::tempdir().expect("works");
+        let running = loopback::start(world).await.expect("works");
+        std::fs::write(folder.path().join("roots.pem"), &running.roots_pem).expect("works");
+        std::fs::write(folder.path().join("root.key"), &running.trust_anchor).expect("works");
         let served = Self { _running: running, folder };
         served.configure("trust-ad", "tlsward.toml");
         served.configure("validate", "validate.toml");
@@ -52,7 +52,7 @@ impl Served {
              trust_roots = \"roots.pem\"\nhttps_port = {https_port}\nsmtp_port = {smtp_port}\n\
              allow_private_addresses = true\nhostname = \"check.test\"\n"
         );
-        std::fs::write(self.folder.path().join(file), text).unwrap();
+        std::fs::write(self.folder.path().join(file), text).expect("works");
     }
 
     fn config(&self) -> std::path::PathBuf {
@@ -63,18 +63,18 @@ impl Served {
 async fn run(config: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tlsward"));
     command.args(arguments).arg("--config").arg(config).env_remove("TLSWARD_CONFIG");
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    tokio::task::spawn_blocking(move || command.output().expect("works")).await.expect("works")
 }
 
 fn lines(output: &Output) -> BTreeMap<String, Value> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    let parsed = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    parsed.map(|line| (line["domain"].as_str().unwrap().to_owned(), line)).collect()
+    let text = String::from_utf8(output.stdout.clone()).expect("works");
+    let parsed = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("works"));
+    parsed.map(|line| (line["domain"].as_str().expect("works").to_owned(), line)).collect()
 }
 
 fn codes(report: &Value) -> Vec<&str> {
-    let findings = report["findings"].as_array().unwrap();
-    let mut codes: Vec<_> = findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect();
+    let findings = report["findings"].as_array().expect("works");
+    let mut codes: Vec<_> = findings.iter().map(|finding| finding["code"].as_str().expect("works")).collect();
     codes.sort_unstable();
     codes.dedup();
     codes

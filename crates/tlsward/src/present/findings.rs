@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use tlsward_engine::check::{Code, Pitfall, Verdict};
+use tlsward_lab::faults::{self, Fault};
 
 const HEAD: &str = "\
 # Findings of `tlsward check`
@@ -49,8 +50,23 @@ pub(crate) fn markdown() -> String {
             let _ = writeln!(page, "\nOne of the four pitfalls: {}.", pitfall_words(pitfall));
         }
         let _ = writeln!(page, "\n{}\n\n*What to do:* {}", about.explanation, about.remedy);
+        let _ = writeln!(page, "\n{}", raised_by(about.token, &faults::all()));
     }
     page
+}
+
+/// Which faults of the lab's catalogue end in this finding.
+fn raised_by(token: &str, faults: &[Fault]) -> String {
+    let names: Vec<String> = faults
+        .iter()
+        .filter(|fault| fault.findings.contains(&token))
+        .map(|fault| format!("`{}`", fault.name))
+        .collect();
+    if names.is_empty() {
+        "*In the lab:* raised by no fault of the catalogue; tests of the engine raise it.".to_owned()
+    } else {
+        format!("*In the lab:* {}", names.join(", "))
+    }
 }
 
 fn pitfall_words(pitfall: Pitfall) -> &'static str {

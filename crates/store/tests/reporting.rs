@@ -205,7 +205,7 @@ fn a_days_report_goes_out_once_after_midnight_signed_and_from_an_address_of_its_
         assert_eq!(pass(store, &fake, &settings, NEXT_DAY).await, NONE, "not at midnight");
         assert_eq!(pass(store, &fake, &settings, FOUR).await, SENT);
         assert_eq!(pass(store, &fake, &settings, FOUR + 86_400).await, NONE);
-        let mails = fake.mails.lock().expect("mails");
+        let mails = fake.mails.lock().expect("mails").clone();
         let [mail] = mails.as_slice() else { panic!("one mail") };
         assert_eq!(mail.to, "r@a.example");
         assert!(mail.from.starts_with("bounce+") && mail.from.ends_with("@sender.example"), "{}", mail.from);
@@ -293,7 +293,7 @@ fn several_days_of_outage_are_reported_afterwards_each_by_itself() {
         let days: Vec<Session> = (0..4).map(|day| Session { at: (DAY - day) * 86_400, ..session("a.example", record) }).collect();
         count(store, &settings, days).await;
         assert_eq!(pass(store, &fake, &settings, FOUR).await, Pass { sent: 4, ..NONE });
-        let mails = fake.mails.lock().expect("mails");
+        let mails = fake.mails.lock().expect("mails").clone();
         let mut ids: Vec<&str> = mails.iter().map(|mail| mail.from.as_str()).collect();
         ids.sort_unstable();
         ids.dedup();

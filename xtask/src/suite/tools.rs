@@ -15,13 +15,14 @@ use super::step::succeed;
 use crate::workspace::cargo;
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("strace", "strace"),
     ("named", "bind9"),
     ("dnssec-signzone", "bind9-utils"),
     ("unbound", "unbound"),
+    ("postfix", "postfix"),
 ];
 
 /// Makes sure that every program is there.

@@ -48,10 +48,11 @@ impl RecordsOnly {
 
 /// RSA keys under 2048 bits verify nothing in the library; told apart, because it is a fault that an owner can mend.
 fn refusal(key: &PublicKey<'_>) -> String {
-    // SEQUENCE { INTEGER modulus, INTEGER exponent }: a key of 2048 bits has 266 octets and more.
+    // SEQUENCE { INTEGER modulus, INTEGER exponent }: a key of 2048 bits has 266 octets and more, one under it twelve
+    // beside its modulus, with the usual exponent.
     let rsa = *key.algorithm == *rustls_pki_types::alg_id::RSA_ENCRYPTION;
     if rsa && key.key.len() < 266 {
-        let bits = (key.key.len().saturating_sub(10)) * 8;
+        let bits = key.key.len().saturating_sub(12) * 8;
         format!(
             "the RSA key in the certificate has about {bits} bits, and under 2048 are not accepted any more"
         )
@@ -102,5 +103,22 @@ impl ServerCertVerifier for RecordsOnly {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_rsa_key_that_is_too_short_is_named_as_such() {
+        let rsa = |octets: usize| {
+            let key = vec![0; octets];
+            refusal(&PublicKey { algorithm: &rustls_pki_types::alg_id::RSA_ENCRYPTION, key: &key })
+        };
+        assert!(rsa(140).contains("about 1024 bits"), "{}", rsa(140));
+        assert!(rsa(270).contains("not signed by the key"), "{}", rsa(270));
+        let ecdsa = PublicKey { algorithm: &rustls_pki_types::alg_id::ECDSA_P256, key: &[4; 65] };
+        assert!(refusal(&ecdsa).contains("not signed by the key"));
     }
 }

@@ -15,6 +15,7 @@ mod peers {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
     use std::process::{Child, Command, Stdio};
+    use std::thread::JoinHandle;
 
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     use tempfile::TempDir;
@@ -42,15 +43,21 @@ mod peers {
 
     struct Postfix {
         process: Child,
+        log: Option<JoinHandle<()>>,
         ports: Vec<u16>,
         _folder: TempDir,
     }
 
     impl Drop for Postfix {
         fn drop(&mut self) {
-            // All of it goes with its first process: it has a process namespace of its own.
+            // All of it goes with its first process, in a process namespace of its own. That is a shell, because Postfix
+            // changes its ids, and with them forgets the signal that a process gets when its parent dies.
             let _ = self.process.kill();
             let _ = self.process.wait();
+            // The log ends once nobody is left to write to it.
+            if let Some(log) = self.log.take() {
+                let _ = log.join();
+            }
         }
     }
 
@@ -74,9 +81,8 @@ mod peers {
             drop(held);
             fs::write(root.join("conf/master.cf"), master_cf(&ports)).unwrap();
             let mut process = Command::new("unshare")
-                .args(["--pid", "--fork", "--kill-child", "postfix", "-c"])
+                .args(["--pid", "--fork", "--kill-child", "sh", "-c", "postfix -c \"$0\" start-fg & wait"])
                 .arg(root.join("conf"))
-                .arg("start-fg")
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::inherit())
@@ -90,8 +96,8 @@ mod peers {
             });
             assert!(started, "postfix (Debian's package of that name) is needed, and root:\n{said}");
             // Somebody must read on, or Postfix waits.
-            std::thread::spawn(move || log.for_each(drop));
-            Self { process, ports, _folder: folder }
+            let log = Some(std::thread::spawn(move || log.for_each(drop)));
+            Self { process, log, ports, _folder: folder }
         }
 
         async fn probe(&self, service: &str, sni: bool) -> SmtpOutcome {

@@ -130,7 +130,7 @@ fn sessions(number: u64) -> Vec<Session> {
         failures: Vec::new(),
         count: 3,
     };
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return vec![met];
     }
     let failure = Failure {

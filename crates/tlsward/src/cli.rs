@@ -87,7 +87,10 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Show weeks of a simulated world instead of your own (not in this version).
+    /// Show eight weeks of made-up reports and checks of a dozen domains in trouble, then live ones.
+    ///
+    /// Only the pages run, at their usual address or that of the configuration. Everything is in a temporary folder that
+    /// goes when the server ends; your own data is not touched and the network not used.
     #[arg(long)]
     pub(crate) demo: bool,
 
@@ -112,6 +115,7 @@ pub(crate) enum LogFormat {
 const SERVE_HELP: &str = "\
 Examples:
   tlsward serve
+  tlsward serve --demo
   tlsward serve --config /etc/tlsward.toml
   tlsward serve --log debug --log-format json
 

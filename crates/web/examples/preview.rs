@@ -30,6 +30,7 @@ async fn main() {
             names: Vec::new(),
             post_url: Some("http://127.0.0.1:8461/v1/tlsrpt".to_owned()),
             mail_address: Some("127.0.0.1:8425".to_owned()),
+            notice: None,
         },
         registry: Arc::new(registry),
         metrics,

@@ -5,20 +5,27 @@ use std::path::PathBuf;
 use crate::cli::Serve;
 use crate::config::Settings;
 use crate::edge::{self, Exit};
-use crate::server;
+use crate::server::{self, Demo};
 
 /// Runs the server.
 pub(super) fn run(options: &Serve, config: Option<PathBuf>) -> Exit {
-    if options.demo {
-        edge::complain("--demo is not in this version; `tlsward serve` starts an empty server");
-        return Exit::Usage;
-    }
     let settings = match Settings::load(config.as_deref()) {
         Ok(settings) => settings,
         Err(error) => {
             edge::complain(&error.to_string());
             return Exit::Configuration;
         }
+    };
+    let demo = match options.demo.then(Demo::new).transpose() {
+        Ok(demo) => demo,
+        Err(error) => {
+            edge::complain(&format!("cannot make a temporary folder for the demonstration: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let settings = match &demo {
+        Some(demo) => demo.settings(&settings),
+        None => settings,
     };
     let roles =
         [settings.web.is_some(), settings.https.is_some(), settings.smtp.is_some(), settings.check.is_some()];
@@ -33,7 +40,7 @@ pub(super) fn run(options: &Serve, config: Option<PathBuf>) -> Exit {
         edge::complain_of(&error);
         return Exit::Usage;
     }
-    match server::run(settings, config) {
+    match server::run(settings, config, demo.as_ref()) {
         Ok(()) => Exit::Fine,
         Err(error) => {
             edge::complain_of(&error);

@@ -18,6 +18,7 @@ pub(super) struct Places {
     pub(super) https: Option<(SocketAddr, bool)>,
     pub(super) smtp: Option<(SocketAddr, MailProtocol)>,
     pub(super) database: PathBuf,
+    pub(super) is_demo: bool,
 }
 
 impl Places {
@@ -49,7 +50,16 @@ impl Places {
         }
         line("Database", &shown(&self.database));
         text.push('\n');
+        if self.is_demo {
+            text.push_str(
+                "This is a demonstration: all domains, reports and checks in it are made up. Nothing is sent or \
+                 asked\nof the network, no real report is taken, and the database goes when it ends.\n",
+            );
+        }
         match (self.web, self.post_url()) {
+            (Some(web), _) if self.is_demo => {
+                let _ = writeln!(text, "Next: open http://{web}/ and look around.");
+            }
             (Some(web), _) => {
                 let _ = writeln!(
                     text,
@@ -87,6 +97,7 @@ mod tests {
             https: Some((at(2), true)),
             smtp: Some((at(3), MailProtocol::Lmtp)),
             database: PathBuf::from("d/tlsward.db"),
+            is_demo: false,
         };
         let text = places.text();
         for part in
@@ -94,7 +105,9 @@ mod tests {
         {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let none = Places { web: None, https: None, smtp: None, database: PathBuf::new() };
+        let none = Places { web: None, https: None, smtp: None, database: PathBuf::new(), is_demo: false };
         assert!(!none.text().contains("Pages") && !none.text().contains("curl"));
+        assert!(!none.text().contains("made up"));
+        assert!(Places { is_demo: true, ..none }.text().contains("made up"));
     }
 }

@@ -7,6 +7,7 @@
 mod announce;
 mod audits;
 mod bind;
+mod demo;
 mod log;
 mod reload;
 mod shelf;
@@ -42,6 +43,7 @@ use crate::edge::SystemClock;
 use crate::present::visible::visible;
 use crate::world;
 use bind::Bound;
+pub(crate) use demo::Demo;
 pub(crate) use log::start as start_log;
 use reload::{Reload, Signals};
 use tls::Certificate;
@@ -49,8 +51,8 @@ use tls::Certificate;
 /// How often the spool folder is looked into when nobody says that something is there.
 const SPOOL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Runs until told to stop. `config` is the file that the settings came from.
-pub(crate) fn run(settings: Settings, config: Option<PathBuf>) -> anyhow::Result<()> {
+/// Runs until told to stop. `config` is the file that the settings came from; with `demo`, over made-up mail.
+pub(crate) fn run(settings: Settings, config: Option<PathBuf>, demo: Option<&Demo>) -> anyhow::Result<()> {
     bind::raise_descriptor_limit();
     make_folder(&settings.data_dir)?;
     let store = open_store(&settings)?;
@@ -58,7 +60,7 @@ pub(crate) fn run(settings: Settings, config: Option<PathBuf>) -> anyhow::Result
         .enable_all()
         .build()
         .context("cannot start the threads of the server")?;
-    let outcome = runtime.block_on(serve(settings, config, Arc::clone(&store)));
+    let outcome = runtime.block_on(serve(settings, config, demo, Arc::clone(&store)));
     // What still runs is past its time to drain.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let closed = store.close().context("the database did not close cleanly");
@@ -98,7 +100,12 @@ struct Common {
 /// The parts at work, by name.
 type Parts = JoinSet<&'static str>;
 
-async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteStore>) -> anyhow::Result<()> {
+async fn serve(
+    settings: Settings,
+    config: Option<PathBuf>,
+    demo: Option<&Demo>,
+    store: Arc<SqliteStore>,
+) -> anyhow::Result<()> {
     let signals = Signals::new()?;
     // Everything that can fail comes before anything is started.
     let web = bound(settings.web.as_ref().map(|web| web.listen), "web", "the pages").await?;
@@ -137,7 +144,11 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
         https: https.as_ref().map(|bound| (bound.address, https_certificate.is_some())),
         smtp: smtp.as_ref().zip(settings.smtp.as_ref()).map(|(bound, smtp)| (bound.address, smtp.protocol)),
         database: settings.database.clone(),
+        is_demo: demo.is_some(),
     };
+    if let Some(demo) = demo {
+        demo.fill(store.as_ref(), &rules).await?;
+    }
 
     let mut parts = Parts::new();
     parts.spawn(named("queue", worker.run(shutdown)));
@@ -161,13 +172,18 @@ async fn serve(settings: Settings, config: Option<PathBuf>, store: Arc<SqliteSto
         );
         parts.spawn(named("audits", auditing));
     }
+    if demo.is_some() {
+        let (store, rules) = (Arc::clone(&common.store), rules.clone());
+        let living = demo::live(store, rules, common.metrics.clone(), common.shutdown.clone());
+        parts.spawn(named("demonstration", living));
+    }
     if let (Some(bound), Some(web)) = (web, &settings.web) {
         start_web(&mut parts, &common, bound, web, &place, registry, Arc::clone(&ready));
     }
     ready.store(true, Ordering::Release);
     announce::print(&place);
 
-    let reload = Reload { config, settings, rules, https: https_certificate, smtp: smtp_certificate };
+    let reload = Reload { config, settings, rules, demo, https: https_certificate, smtp: smtp_certificate };
     let outcome = reload::watch(signals, &reload, &mut parts).await;
     // Nobody listens only if every part has ended.
     let _ = stop.send(true);
@@ -296,6 +312,7 @@ fn start_web(
             names: web.names.clone(),
             post_url: place.post_url(),
             mail_address: place.mail_address(),
+            notice: place.is_demo.then_some(demo::NOTICE),
         },
         registry: Arc::new(registry),
         metrics: common.metrics.clone(),

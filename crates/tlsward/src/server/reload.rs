@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail};
 use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Parts;
 use super::rules;
+use super::{Demo, Parts};
 use super::tls::Certificate;
 use crate::config::{KeyPair, Settings};
 
@@ -31,17 +31,19 @@ impl Signals {
 }
 
 /// What can be taken anew while the server runs.
-pub(super) struct Reload {
+pub(super) struct Reload<'d> {
     pub(super) config: Option<PathBuf>,
     /// As the server was started.
     pub(super) settings: Settings,
     pub(super) rules: CurrentRules,
+    /// The demonstration, if it is one.
+    pub(super) demo: Option<&'d Demo>,
     pub(super) https: Option<Arc<Certificate>>,
     pub(super) smtp: Option<Arc<Certificate>>,
 }
 
 /// Waits until it is time to stop. An error means that a part ended by itself.
-pub(super) async fn watch(mut signals: Signals, reload: &Reload, parts: &mut Parts) -> anyhow::Result<()> {
+pub(super) async fn watch(mut signals: Signals, reload: &Reload<'_>, parts: &mut Parts) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
@@ -64,11 +66,14 @@ pub(super) async fn watch(mut signals: Signals, reload: &Reload, parts: &mut Par
     Ok(())
 }
 
-impl Reload {
+impl Reload<'_> {
     /// Reads the configuration again. A file with an error changes nothing.
     fn again(&self) {
         let fresh = match Settings::load(self.config.as_deref()) {
-            Ok(fresh) => fresh,
+            Ok(fresh) => match self.demo {
+                Some(demo) => demo.settings(&fresh),
+                None => fresh,
+            },
             Err(error) => {
                 return tracing::error!(%error, "the configuration is wrong; everything stays as it is");
             }

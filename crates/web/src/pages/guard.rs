@@ -13,7 +13,7 @@ use http::{Method, StatusCode, Uri};
 use tlsward_engine::ports::{Clock, Evidence};
 
 use super::failure::{self, Failure};
-use super::{App, Site};
+use super::{App, NOTICE, Site};
 use crate::metrics::Listener;
 
 const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
@@ -33,8 +33,12 @@ pub(super) async fn guard<S: Evidence, C: Clock>(
     request: Request,
     next: Next,
 ) -> Response {
+    NOTICE.scope(app.site.notice, answer(&app, request, next)).await
+}
+
+async fn answer<S: Evidence, C: Clock>(app: &App<S, C>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let mut response = match admit(&app, &request) {
+    let mut response = match admit(app, &request) {
         Err(failure) => failure::respond(&path, &failure),
         Ok(_turn) => match tokio::time::timeout(app.time, next.run(request)).await {
             Ok(response) if is_the_frameworks(&response) => failure::respond(
@@ -129,6 +133,7 @@ mod tests {
             names: vec!["tls.example.org".to_owned(), "other.example.org:8443".to_owned()],
             post_url: None,
             mail_address: None,
+            notice: None,
         };
         let rows: [(&[&str], bool); 20] = [
             (&["127.0.0.1:8460"], true),

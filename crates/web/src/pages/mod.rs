@@ -61,6 +61,8 @@ pub struct Site {
     pub post_url: Option<String>,
     /// Where report mail is taken, such as `127.0.0.1:8425`.
     pub mail_address: Option<String>,
+    /// What every page says at its top, such as that this is a demonstration.
+    pub notice: Option<&'static str>,
 }
 
 /// What the listener allows.
@@ -191,6 +193,12 @@ pub(crate) struct Frame {
     place: Place,
     css: &'static str,
     version: &'static str,
+    notice: Option<&'static str>,
+}
+
+tokio::task_local! {
+    /// [`Site::notice`] while a request is worked on: pages of failures are made where no [`App`] is at hand.
+    static NOTICE: Option<&'static str>;
 }
 
 /// The entries of the navigation.
@@ -207,7 +215,13 @@ pub(crate) enum Place {
 
 impl Frame {
     pub(crate) fn new(title: impl Into<String>, place: Place) -> Self {
-        Self { title: title.into(), place, css: assets::css_path(), version: env!("CARGO_PKG_VERSION") }
+        Self {
+            title: title.into(),
+            place,
+            css: assets::css_path(),
+            version: env!("CARGO_PKG_VERSION"),
+            notice: NOTICE.try_with(|notice| *notice).unwrap_or_default(),
+        }
     }
 
     fn is_at(&self, place: Place) -> bool {

@@ -30,6 +30,7 @@ fn pages(shelf: Shelf) -> Pages<Shelf, Stopped> {
             names: vec!["tls.example.org".to_owned()],
             post_url: Some("http://127.0.0.1:8461/v1/tlsrpt".to_owned()),
             mail_address: Some("127.0.0.1:8425".to_owned()),
+            notice: None,
         },
         registry: Arc::new(registry),
         metrics,
@@ -102,6 +103,22 @@ const EVERYWHERE: [&str; 28] = [
     "/api/v1/reports?limit=x",
     "/metrics",
 ];
+
+#[tokio::test]
+async fn a_notice_stands_on_every_page_also_on_those_of_failures() {
+    let plain = site(full_shelf("Example"));
+    let mut demonstration = pages(full_shelf("Example"));
+    demonstration.site.notice = Some("All <made> up");
+    let demonstration = router(demonstration);
+    for path in EVERYWHERE {
+        let answer = get(&demonstration, path).await;
+        let is_page = answer.header("content-type").starts_with("text/html");
+        assert_eq!(answer.body.contains(">All &#60;made&#62; up</p>"), is_page, "{path}: {}", answer.body);
+        assert!(!get(&plain, path).await.body.contains("class=\"notice\""), "{path}");
+    }
+    let foreign = ask(&demonstration, Method::GET, "evil.example", "/").await;
+    assert!(foreign.body.contains("class=\"notice\""));
+}
 
 #[tokio::test]
 async fn every_answer_forbids_scripts_framing_sniffing_and_keeping() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::Audit;
 
-use super::calendar::DAY;
+use super::calendar::{DAY, date, utc};
 use super::cast::{
     BADLY_NAMED_UNTIL, CAST, CHANGED_SINCE, EXPIRED_SINCE, FORGOTTEN_SINCE, Member, OLD_TLSA_SINCE, Story,
     UNFETCHED_SINCE, WRONG_NAME_SINCE, receiving,
@@ -49,7 +49,11 @@ pub fn audits(now: UnixTime) -> Vec<Audit> {
         for (index, look) in looks.iter().enumerate() {
             let first = now - look.since * DAY;
             let last = looks.get(index + 1).map_or(last_round, |next| now - next.since * DAY - 3_600);
-            audits.extend([first, last].map(|at| audit(member, look, at)));
+            // The id is as old as the policy, which may be older than the look.
+            let lines = member.policy(look.since).lines();
+            let same = looks.iter().find(|older| member.policy(older.since).lines() == lines).unwrap_or(look);
+            let id = date(now.div_euclid(DAY) - same.since).replace('-', "");
+            audits.extend([first, last].map(|at| audit(member, look, &id, at)));
         }
     }
     audits
@@ -108,21 +112,24 @@ fn findings_when_well(story: Story) -> Vec<Finding> {
     }
 }
 
-fn audit(member: &Member, look: &Look, at: UnixTime) -> Audit {
+fn audit(member: &Member, look: &Look, id: &str, at: UnixTime) -> Audit {
     let domain = member.domain;
     // The policy changes with the look, so that of its first day is that of all.
     let policy = member.policy(look.since);
     let lines = policy.lines();
-    let id = format!("2026{:04}", 1_200 - look.since);
+    let is_before_third = member.story == Story::Forgotten && look.since > FORGOTTEN_SINCE;
+    let mx = if is_before_third { &member.mx[..2] } else { member.mx };
     let in_use = matches!(policy, Policy::Used { .. });
     let findings: Vec<Value> = look.findings.iter().map(|finding| finding.json(domain)).collect();
     let pairs: Vec<_> = findings.iter().map(|finding| json!([finding["code"], finding["subject"]])).collect();
     let snapshot = json!({
-        "verdict": look.verdict, "findings": pairs, "id": in_use.then_some(&id),
-        "policy": in_use.then_some(&lines), "mx": member.mx,
+        "verdict": look.verdict, "findings": pairs, "id": in_use.then_some(id),
+        "policy": in_use.then_some(&lines), "mx": mx,
     });
-    let hosts = member.mx.iter().enumerate().map(|(index, host)| {
+    let hosts = mx.iter().enumerate().map(|(index, host)| {
         let why = look.unused.filter(|(unused, _)| *unused == index).map(|(_, why)| why);
+        // That the policy forgot a host is no fault of the host.
+        let outcome = why.filter(|_| member.story != Story::Forgotten).unwrap_or("good");
         let expired = why.is_some_and(|why| why.contains("expired"));
         json!({
             "host": host, "preference": 10 * (index + 1), "used": why.is_none(), "why": why,
@@ -133,7 +140,7 @@ fn audit(member: &Member, look: &Look, at: UnixTime) -> Audit {
                 _ => "none",
             },
             "addresses": [{
-                "address": receiving(index), "outcome": why.unwrap_or("good"), "tls": "TLS 1.3",
+                "address": receiving(index), "outcome": outcome, "tls": "TLS 1.3",
                 "expires_in_days": if expired { -1 } else { 61 - 7 * (index as i64) },
             }],
         })
@@ -146,7 +153,7 @@ fn audit(member: &Member, look: &Look, at: UnixTime) -> Audit {
         Policy::Missing | Policy::Unusable => Value::Null,
     };
     let report = json!({
-        "domain": domain, "checked_at": super::calendar::utc(at), "verdict": look.verdict, "findings": findings,
+        "domain": domain, "checked_at": utc(at), "verdict": look.verdict, "findings": findings,
         "records": [], "policy": policy, "mx": hosts.collect::<Vec<_>>(),
         "tlsrpt": [{"uri": format!("mailto:tlsrpt@{domain}"), "works": true}], "dnssec": "trusted-resolver",
     });

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use tlsward_engine::check::{Code, Level, Snapshot, Verdict as CheckVerdict};
+use tlsward_engine::check::{Change, Code, Level, Snapshot, Verdict as CheckVerdict};
 use tlsward_engine::facts::{RawInput, SetAsideReason, Verdict};
 use tlsward_engine::receive::{Rules, examine};
 
@@ -114,4 +114,10 @@ fn audits_have_the_form_of_a_check_and_words_that_it_knows() {
         }
     }
     assert_eq!(verdicts.len(), 5, "{verdicts:?}");
+    // Nobody here changes an id for nothing.
+    for pair in audits.windows(2).filter(|pair| pair[0].domain == pair[1].domain) {
+        let [old, new] = [&pair[0], &pair[1]].map(|audit| Snapshot::from_json(&audit.snapshot).unwrap());
+        assert!(!old.changes(&new).contains(&Change::IdWithoutPolicy), "{}", pair[1].domain);
+        assert!(!old.changes(&new).contains(&Change::PolicyWithoutId), "{}", pair[1].domain);
+    }
 }

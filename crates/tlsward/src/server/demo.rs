@@ -60,7 +60,11 @@ impl Demo {
     }
 
     /// Takes in everything that came until now.
-    pub(super) async fn fill<S: Intake + Checks>(&self, store: &S, rules: &CurrentRules) -> anyhow::Result<()> {
+    pub(super) async fn fill<S: Intake + Checks>(
+        &self,
+        store: &S,
+        rules: &CurrentRules,
+    ) -> anyhow::Result<()> {
         let now = edge::now();
         let making = tokio::task::spawn_blocking(move || demo::history(SEED, now));
         let mut history = making.await?.into_iter();

@@ -7,9 +7,8 @@ use anyhow::{Context as _, bail};
 use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::rules;
-use super::{Demo, Parts};
-use super::tls::Certificate;
+use super::{Demo, Parts, rules};
+use super::{Demo, Parts, rules};
 use crate::config::{KeyPair, Settings};
 
 /// The signals that are listened to.
@@ -43,7 +42,11 @@ pub(super) struct Reload<'d> {
 }
 
 /// Waits until it is time to stop. An error means that a part ended by itself.
-pub(super) async fn watch(mut signals: Signals, reload: &Reload<'_>, parts: &mut Parts) -> anyhow::Result<()> {
+pub(super) async fn watch(
+    mut signals: Signals,
+    reload: &Reload<'_>,
+    parts: &mut Parts,
+) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Demo, Parts, rules};
+use super::tls::Certificate;
 use super::{Demo, Parts, rules};
 use crate::config::{KeyPair, Settings};
 

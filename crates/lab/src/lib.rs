@@ -5,6 +5,7 @@
 //! - [`loopback`]: the world on real sockets of this machine (DNS, HTTPS, SMTP), for the adapters and the demo.
 //! - [`memory`]: the engine's ports over the same data, under a virtual executor ([`executor`]) whose time jumps.
 //! - [`faults`]: the catalogue of what goes wrong, each with what an audit must say of it.
+//! - [`senders`]: mail servers that deliver into the world and report, by the RFCs or not.
 //! - [`demo`]: weeks of made-up reports and audits of a dozen domains, for `serve --demo`; apart from the world.
 //! - [`pki`]: the authorities of the world, and the certificates they sign.
 //!
@@ -19,4 +20,5 @@ pub mod loopback;
 pub mod memory;
 pub mod pki;
 pub mod resolve;
+pub mod senders;
 pub mod world;

@@ -9,7 +9,7 @@
 //! fetched, it is the failure to fetch that is reported.
 //! Limits: for an anchor below the root all keys of its zone must be anchors (hickory asks the parent for others).
 
-mod expansion;
+mod denial;
 mod upstream;
 
 use std::sync::Arc;
@@ -158,11 +158,11 @@ impl Validator {
                 let mut message = response.into_message();
                 message.answers.retain(|record| record.name == *name && belongs(record, kind));
                 if message.answers.is_empty() {
-                    return absence(message, name).map_err(bogus);
+                    return absence(message, name, kind).map_err(bogus);
                 }
                 // One RRset, so one proof.
                 match message.answers.iter().map(|record| record.proof).min() {
-                    Some(Proof::Secure) => Ok(Link { message, secure: true }),
+                    Some(Proof::Secure) => Ok(Link { secure: !denial::rests_on_opt_out(&message), message }),
                     Some(Proof::Insecure) => Ok(Link { message, secure: false }),
                     _ => Err(bogus("the signature")),
                 }
@@ -178,7 +178,7 @@ impl Validator {
             }
             Some(Err(NetError::Dns(DnsError::Nsec { response, .. }))) => {
                 let mut message = (*response).into_message();
-                if !expansion::is_proved(&message, name) {
+                if !denial::proves_expansion(&message, name) {
                     return Err(bogus("the proof of absence"));
                 }
                 message.answers.retain(|record| record.name == *name && belongs(record, kind));
@@ -200,12 +200,15 @@ fn belongs(record: &Record, kind: RecordType) -> bool {
 /// An absence that was let pass: proved by a secure NSEC or NSEC3, or in a zone that is proved to be unsigned.
 /// The validator lets an answer pass whose whole authority section is insecure, whatever zone that is of; so the
 /// zone must be one that the name is in. [`upstream::trim`] leaves no other, and here it is looked at again.
-fn absence(message: Message, name: &Name) -> Result<Link, &'static str> {
+fn absence(message: Message, name: &Name, kind: RecordType) -> Result<Link, &'static str> {
     let is_proof = |record: &&Record| {
         matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC(_) | DNSSECRData::NSEC3(_)))
     };
     if message.authorities.iter().filter(is_proof).any(|record| record.proof == Proof::Secure) {
-        return Ok(Link { message, secure: true });
+        if !denial::holds(&message, name, kind) {
+            return Err("the proof of absence");
+        }
+        return Ok(Link { secure: !denial::rests_on_opt_out(&message), message });
     }
     let vouches = |record: &Record| match record.record_type() {
         RecordType::RRSIG => true,

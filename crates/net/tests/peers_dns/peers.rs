@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use super::between::{Between, replace, replace_first};
 use super::zones::Internet;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{Record, RecordType};
 use tlsward_engine::ports::{Dns as _, DnsFailure, DnsReply, Dnssec, RecordKind, Security};
 use tlsward_net::dns::{Config, Resolver, Trust, TrustAnchor};
 
@@ -32,7 +34,7 @@ fn verdict(reply: &DnsReply) -> String {
 }
 
 /// What every way to ask must agree on.
-const TABLE: [(&str, RecordKind, &str); 31] = [
+const TABLE: [(&str, RecordKind, &str); 36] = [
     ("host.example", RecordKind::A, "found secure"),
     ("example", RecordKind::Mx, "found secure"),
     ("_25._tcp.host.example", RecordKind::Tlsa, "found secure"),
@@ -56,6 +58,11 @@ const TABLE: [(&str, RecordKind, &str); 31] = [
     ("any.wild.hashed", RecordKind::Tlsa, "no data secure"),
     ("gone.hashed", RecordKind::A, "no name secure"),
     ("to-example.hashed", RecordKind::A, "found secure, first secure"),
+    ("host.optout", RecordKind::A, "found secure"),
+    ("host.optout", RecordKind::Tlsa, "no data secure"),
+    ("gone.optout", RecordKind::A, "no name insecure"),
+    ("any.wild.optout", RecordKind::A, "found insecure"),
+    ("any.wild.optout", RecordKind::Tlsa, "no data insecure"),
     ("host.plain", RecordKind::A, "found insecure"),
     ("gone.plain", RecordKind::A, "no name insecure"),
     ("to-plain.example", RecordKind::A, "found insecure, first secure"),
@@ -249,6 +256,58 @@ async fn the_response_code_beside_an_alias_denies_nothing() {
     assert_eq!(verdict(&reply), "found secure, first secure");
 }
 
+/// Proves: K1
+#[tokio::test]
+async fn a_signature_without_its_records_proves_no_absence() {
+    let internet = Internet::start();
+    // A wildcard's record becomes one of a type that nobody asked for; its signature and the proof that no closer
+    // name exists stay.
+    let other_type = |answer: &mut Vec<u8>| {
+        let question_end = 12 + answer[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+        let is_wild = answer[12..].starts_with(b"\x05known") && answer[question_end + 2..][..2] == [0, 1];
+        if is_wild {
+            answer[question_end + 3] = 10;
+        }
+    };
+    for zone in ["wild.hashed", "other.example"] {
+        let name = format!("known.{zone}");
+        let resolver = validating(internet.bind, &internet);
+        let expected = if zone == "wild.hashed" { "found secure" } else { "no name secure" };
+        assert_eq!(verdict(&resolver.look_up(&name, RecordKind::A).await), expected);
+        let between = Between::start(internet.bind, Between::Ask, other_type).await;
+        let resolver = validating(between, &internet);
+        let expected = if zone == "wild.hashed" { "bogus" } else { "no name secure" };
+        assert_eq!(verdict(&resolver.look_up(&name, RecordKind::A).await), expected);
+    }
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn the_proof_of_an_expansion_does_not_deny_what_was_expanded() {
+    let internet = Internet::start();
+    for code in [ResponseCode::NXDomain, ResponseCode::NoError] {
+        let denies = move |packet: &mut Vec<u8>| {
+            let mut message = Message::from_vec(packet).unwrap();
+            if message.queries[0].query_type() == RecordType::A {
+                message.answers.clear();
+                message.metadata.response_code = code;
+                *packet = message.to_vec().unwrap();
+            }
+        };
+        let between = Between::start(internet.bind, Between::Ask, denies).await;
+        let resolver = validating(between, &internet);
+        for name in [
+            "any.wild.example",
+            "a.b.wild.example",
+            "any.wild.hashed",
+            "a.b.wild.hashed",
+            "a.deep.wild.example",
+        ] {
+            assert_eq!(verdict(&resolver.look_up(name, RecordKind::A).await), "bogus", "{name} {code}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn validating_one_answer_takes_a_bounded_number_of_questions() {
     let internet = Internet::start();
@@ -288,56 +347,96 @@ async fn a_foreign_trust_anchor_is_found() {
     assert!(text.contains("trust anchor"), "{text}");
 }
 
-/// Proves: K1
-#[tokio::test]
-async fn broken_packets_are_never_taken_for_unsigned_or_other_records() {
-    let internet = Internet::start();
+/// Repeatable numbers (xorshift).
+fn numbers() -> impl FnMut(usize) -> usize {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = move || {
-        // xorshift: repeatable
+    move |below| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        usize::try_from(state >> 33).unwrap()
-    };
-    let breaks = move |packet: &mut Vec<u8>| {
-        // Behind id and flags. A broken question makes the packet stray, and a stray packet is waited out.
-        let from = 12 + packet[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
-        if next() % 3 == 0 && packet.len() > from {
-            for _ in 0..=next() % 3 {
-                let at = from + next() % (packet.len() - from);
-                packet[at] = packet[at].wrapping_add(u8::try_from(1 + next() % 255).unwrap());
-            }
-        }
-    };
-    let between = Between::start(internet.bind, Between::Ask, breaks).await;
+        usize::try_from(state >> 33).unwrap() % below
+    }
+}
+
+/// Asks through somebody who changes answers: what is signed comes rightly or not at all.
+async fn compare_signed(internet: &Internet, change: impl FnMut(&mut Vec<u8>) + Send + 'static) {
+    let between = Between::start(internet.bind, Between::Ask, change).await;
     let anchor = TrustAnchor::read(&internet.anchor()).unwrap();
-    let mut seen = std::collections::BTreeMap::new();
+    let (mut failed, mut right) = (0, 0);
     for _ in 0..40 {
         let config = Config { cache: false, ..Config::new(vec![between], Trust::Validate(anchor.clone())) };
         let resolver = Resolver::new(&config).unwrap();
         if resolver.probe().await != Dnssec::Validated {
             continue;
         }
-        for _ in 0..4 {
-            for (name, kind, right) in TABLE
-                .into_iter()
-                .filter(|(_, _, right)| right.contains(" secure") && !right.contains("insecure"))
-            {
-                let reply = resolver.look_up(name, kind).await;
-                let verdict = verdict(&reply);
-                let failed = matches!(reply, DnsReply::Failed(_));
-                assert!(
-                    failed || verdict == right,
-                    "{name} {}: {right} is right, not {reply:?}",
-                    kind.as_wire()
-                );
-                if name == "host.example" && kind == RecordKind::A && !failed {
-                    assert_eq!(reply.addresses(), ["192.0.2.7".parse::<std::net::IpAddr>().unwrap()]);
-                }
-                *seen.entry(if failed { "failed" } else { "right" }).or_insert(0) += 1;
+        for (name, kind, expected) in TABLE.into_iter().cycle().take(3 * TABLE.len()) {
+            let reply = resolver.look_up(name, kind).await;
+            if matches!(reply, DnsReply::Failed(_)) {
+                failed += 1;
+                continue;
+            }
+            if !expected.contains(" secure") || expected.contains("insecure") {
+                // Anybody may change what is not signed.
+                assert!(expected.contains("insecure"), "{name} {}: {reply:?}", kind.as_wire());
+                continue;
+            }
+            right += 1;
+            assert_eq!(verdict(&reply), expected, "{name} {}: {reply:?}", kind.as_wire());
+            if name == "host.example" && kind == RecordKind::A {
+                assert_eq!(reply.addresses(), ["192.0.2.7".parse::<std::net::IpAddr>().unwrap()]);
             }
         }
     }
-    assert!(seen["failed"] > 100 && seen["right"] > 100, "{seen:?}");
+    assert!(failed > 100 && right > 100, "{failed} failed, {right} right");
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn broken_packets_are_never_taken_for_unsigned_or_other_records() {
+    let internet = Internet::start();
+    let mut below = numbers();
+    let breaks = move |packet: &mut Vec<u8>| {
+        // Behind id and flags. A broken question makes the packet stray, and a stray packet is waited out.
+        let from = 12 + packet[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+        if below(3) == 0 && packet.len() > from {
+            for _ in 0..=below(3) {
+                let at = from + below(packet.len() - from);
+                packet[at] = packet[at].wrapping_add(u8::try_from(1 + below(255)).unwrap());
+            }
+        }
+    };
+    compare_signed(&internet, breaks).await;
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn records_left_out_moved_and_replayed_are_never_taken_for_unsigned_or_other_records() {
+    let internet = Internet::start();
+    let mut below = numbers();
+    let mut seen: Vec<Record> = Vec::new();
+    let rearranges = move |packet: &mut Vec<u8>| {
+        let mut message = Message::from_vec(packet).unwrap();
+        let own: Vec<Record> = message.all_sections().cloned().collect();
+        for _ in 0..below(4) {
+            let section = if below(2) == 0 { &mut message.answers } else { &mut message.authorities };
+            match below(5) {
+                0 if !section.is_empty() => drop(section.remove(below(section.len()))),
+                1 => section.clear(),
+                2 if !seen.is_empty() => section.push(seen[below(seen.len())].clone()),
+                3 if !own.is_empty() => section.push(own[below(own.len())].clone()),
+                4 if below(4) == 0 => {
+                    let code = if below(2) == 0 { ResponseCode::NXDomain } else { ResponseCode::NoError };
+                    message.metadata.response_code = code;
+                }
+                _ => {}
+            }
+        }
+        for record in own {
+            if seen.len() < 400 && !seen.contains(&record) {
+                seen.push(record);
+            }
+        }
+        *packet = message.to_vec().unwrap();
+    };
+    compare_signed(&internet, rearranges).await;
 }

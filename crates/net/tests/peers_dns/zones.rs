@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Zones, how they are signed, and what is in them besides SOA and NS.
-const ZONES: [(&str, Signing, &str); 7] = [
+const ZONES: [(&str, Signing, &str); 8] = [
     (
         "example",
         Signing::Good,
@@ -26,6 +26,8 @@ const ZONES: [(&str, Signing, &str); 7] = [
          moved DNAME example.\n",
     ),
     ("hashed", Signing::Hashed, "host A 192.0.2.9\nto-example CNAME host.example.\n*.wild A 192.0.2.9\n"),
+    // Names that are not there may be unsigned zones (RFC 5155 §6).
+    ("optout", Signing::OptOut, "host A 192.0.2.9\n*.wild A 192.0.2.9\nzone NS ns.plain.\n"),
     ("plain", Signing::None, DEEP),
     // A record was changed after signing.
     ("forged", Signing::Good, "host A 192.0.2.11\ngood A 192.0.2.12\n"),
@@ -46,6 +48,7 @@ const DEEP: &str = concat!(
 enum Signing {
     Good,
     Hashed,
+    OptOut,
     Expired,
     Stripped,
     None,
@@ -166,6 +169,7 @@ fn write_zones(folder: &Path) {
             }
             Signing::Good => sign(folder, zone, zone, &[]),
             Signing::Hashed => sign(folder, zone, zone, &["-3", "ab", "-H", "0"]),
+            Signing::OptOut => sign(folder, zone, zone, &["-3", "ab", "-H", "0", "-A"]),
             Signing::Expired => {
                 sign(folder, zone, zone, &["-P", "-s", "20200101000000", "-e", "20200201000000"]);
             }

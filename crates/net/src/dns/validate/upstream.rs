@@ -200,7 +200,15 @@ fn trim(mut message: Message, name: &Name, kind: RecordType) -> Message {
                 None => wanted(record.record_type()),
             }
     });
-    let is_positive = !message.answers.is_empty();
+    let is_positive = message.answers.iter().any(|record| signature(record).is_none());
+    // The validator takes the labels of the first signature for those of the wildcard, whether it is valid or even
+    // has records. So a signature without records goes, and of several those that claim more labels than another:
+    // rightly made ones agree (RFC 4034 §3.1.3), and fewer labels take more to prove.
+    let labels = |record: &Record| signature(record).map(|signature| signature.input().num_labels);
+    let fewest = message.answers.iter().filter_map(labels).min();
+    message
+        .answers
+        .retain(|record| is_positive && labels(record).is_none_or(|labels| Some(labels) == fewest));
     if is_positive {
         // RFC 6604 §3: the code is about the end of the chain. That end is a question of its own, and what is said
         // of it here would not be validated.

@@ -1,17 +1,68 @@
-//! Whether records that a wildcard was expanded to are proved to be rightly so.
+//! Proofs of absence, where hickory (0.26) judges too harshly or too kindly. Nothing counts here that it did not find
+//! validly signed.
 //!
-//! The signature shows that the wildcard holds them. That no closer name exists takes an NSEC that covers the asked
-//! name and shows the wildcard's parent as its closest encloser (RFC 4035 §5.3.4, RFC 7129 §5.3). Hickory (0.26)
-//! asks besides that the wildcard itself be covered, which it cannot be where the covering NSEC is its own; so its
-//! refusals are looked at again here. Nothing counts that hickory did not find validly signed.
+//! Too harshly: records that a wildcard was expanded to. The signature shows that the wildcard holds them. That no
+//! closer name exists takes an NSEC that covers the asked name and shows the wildcard's parent as its closest
+//! encloser (RFC 4035 §5.3.4, RFC 7129 §5.3). Hickory asks besides that the wildcard itself be covered, which it
+//! cannot be where the covering NSEC is its own.
+//!
+//! Too kindly: an NSEC as proof of absence. Where no SOA comes along, hickory takes the asked name's parent for the
+//! closest encloser, looks for a wildcard there, and so lets the NSEC of an expansion deny what the wildcard holds.
+//! What it accepts must be proved by RFC 4035 §5.4 here too. And a name in a span of NSEC3 with opt-out may be an unsigned zone, so that nothing is secure that rests
+//! on its absence (RFC 5155 §9.2).
 
 use hickory_proto::dnssec::Proof;
 use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+/// Whether the NSECs of a message, if it has any, prove that a name, or records of a type at it, are not there
+/// (RFC 4035 §5.4).
+pub(super) fn holds(message: &Message, name: &Name, kind: RecordType) -> bool {
+    let secure = |record: &Record| record.proof == Proof::Secure;
+    let is_nsec3 = |record: &Record| record.record_type() == RecordType::NSEC3 && secure(record);
+    if message.authorities.iter().any(is_nsec3) {
+        return true;
+    }
+    let nsecs = || {
+        message.authorities.iter().filter_map(move |record| match &record.data {
+            RData::DNSSEC(DNSSECRData::NSEC(nsec)) if secure(record) => Some((&record.name, nsec)),
+            _ => None,
+        })
+    };
+    let lacks = |of: &Name| {
+        nsecs().any(|(owner, nsec)| {
+            let has = |kind| nsec.type_set().contains(kind);
+            owner == of && !has(kind) && !has(RecordType::CNAME) && !nsec.is_ancestor_delegation()
+        })
+    };
+    let covered = |of: &Name| nsecs().find(|(owner, nsec)| covers(owner, nsec, of));
+    let is_no_data = message.metadata.response_code == ResponseCode::NoError;
+    let Some((owner, nsec)) = covered(name) else { return is_no_data && lacks(name) };
+    // A name on the way to one that exists is there, without records.
+    if name.zone_of(nsec.next_domain_name()) {
+        return is_no_data;
+    }
+    let encloser = name.trim_to(usize::from(closest_encloser(owner, nsec, name)));
+    let Ok(wildcard) = encloser.prepend_label("*") else { return false };
+    if is_no_data { lacks(&wildcard) } else { covered(&wildcard).is_some() }
+}
+
+/// Whether a proof of absence, or of the absence of a closer name, rests on a span with opt-out. The one NSEC3 of the
+/// asked name itself does not, whatever its flag; then no other comes along.
+pub(super) fn rests_on_opt_out(message: &Message) -> bool {
+    let nsec3 = |record: &Record| match &record.data {
+        RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) => Some(nsec3.opt_out()),
+        _ => None,
+    };
+    let is_positive = message.answers.iter().any(|record| record.record_type() != RecordType::RRSIG);
+    let flags: Vec<bool> = message.authorities.iter().filter_map(nsec3).collect();
+    let is_own = message.metadata.response_code == ResponseCode::NoError && !is_positive && flags.len() == 1;
+    !is_own && flags.contains(&true)
+}
+
 /// Whether all answers are validly signed, expanded, and the expansion proved by an NSEC.
-pub(super) fn is_proved(message: &Message, name: &Name) -> bool {
+pub(super) fn proves_expansion(message: &Message, name: &Name) -> bool {
     let is_signature = |record: &&Record| record.record_type() == RecordType::RRSIG;
     let of_name = || message.answers.iter().filter(|record| record.name == *name);
     let mut records = of_name().filter(|record| !is_signature(record)).peekable();

@@ -51,6 +51,28 @@ impl Verdict {
         }
     }
 
+    /// What it means for mail, in a sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Delivers => "A sender that enforces MTA-STS delivers here today, to every MX host.",
+            Self::AtRisk => {
+                "A sender that enforces MTA-STS delivers today, but not to every MX host, or would not once the policy \
+                 is enforced."
+            }
+            Self::Refused => "A sender that enforces MTA-STS delivers no mail here: no MX host would do.",
+            Self::Broken => {
+                "MTA-STS is published and cannot be used. To a sender that holds no older policy it is as if there \
+                 were none: mail arrives without protection."
+            }
+            Self::None => {
+                "MTA-STS is not in use here: where mail is taken, it arrives without that protection, and whoever sits \
+                 in between can read it."
+            }
+            Self::Unknown => "It could not be told what becomes of mail; the findings say why.",
+        }
+    }
+
     /// The verdict with this token.
     #[must_use]
     pub fn from_wire(token: &str) -> Option<Self> {

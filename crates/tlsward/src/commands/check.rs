@@ -15,7 +15,7 @@ use crate::cli::Check;
 use crate::config::Settings;
 use crate::edge::{self, Exit};
 use crate::present::page::{Look, Page};
-use crate::present::progress::Counter;
+use crate::present::progress::Progress;
 use crate::present::visible::shown;
 use crate::world;
 
@@ -85,7 +85,7 @@ struct Output {
     out: Box<dyn Write>,
     form: Form,
     done: std::collections::BTreeSet<String>,
-    progress: Counter,
+    progress: Progress,
     /// Reports that wait for those before them.
     waiting: BTreeMap<usize, Report>,
     next: usize,
@@ -116,7 +116,7 @@ impl Output {
             out,
             form,
             done,
-            progress: Counter::new(total, edge::watched()),
+            progress: Progress::of_domains(total, edge::watched()),
             waiting: BTreeMap::new(),
             next: 0,
             error: false,
@@ -128,7 +128,7 @@ impl Output {
     fn take(&mut self, place: usize, report: Report) -> ControlFlow<()> {
         self.error |= report.worst() == Some(Level::Error);
         self.untold |= report.verdict == Verdict::Unknown;
-        self.progress.advance();
+        self.progress.advance(1);
         let written = match self.form {
             Form::Lines => {
                 let mut line = report.to_json();

@@ -23,7 +23,7 @@ const TRUST: &str = "unchecked";
 pub(super) fn run(options: &Read) -> Exit {
     let inputs = gather(&options.files);
     let bytes = inputs.iter().map(|input| input.bytes).sum();
-    let progress = Progress::new(inputs.len(), bytes, edge::watched());
+    let progress = Progress::of_bytes(inputs.len(), bytes, edge::watched());
     let form = if options.json {
         Form::Lines
     } else {

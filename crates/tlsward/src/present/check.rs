@@ -11,9 +11,13 @@ use super::visible::visible;
 /// Writes a report.
 pub(crate) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let domain = visible(&report.domain);
-    let (tone, says) = verdict(report.verdict);
+    let tone = match report.verdict {
+        Verdict::Delivers => Tone::Good,
+        Verdict::None => Tone::Plain,
+        Verdict::AtRisk | Verdict::Refused | Verdict::Broken | Verdict::Unknown => Tone::Bad,
+    };
     page.text(0, Tone::Heading, &format!("{domain}: {}", report.verdict.as_wire()))?;
-    page.text(2, tone, says)?;
+    page.text(2, tone, report.verdict.meaning())?;
     policy(page, report)?;
     hosts(page, report)?;
     for finding in &report.findings {
@@ -23,33 +27,6 @@ pub(crate) fn write(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.gap()?;
     page.text(2, Tone::Aside, &sum(&report.findings))?;
     page.gap()
-}
-
-/// What a verdict means for mail, in a sentence.
-pub(crate) fn verdict(verdict: Verdict) -> (Tone, &'static str) {
-    match verdict {
-        Verdict::Delivers => {
-            (Tone::Good, "A sender that enforces MTA-STS delivers here today, to every MX host.")
-        }
-        Verdict::AtRisk => (
-            Tone::Bad,
-            "A sender that enforces MTA-STS delivers today, but not to every MX host, or would not once the policy is \
-             enforced.",
-        ),
-        Verdict::Refused => {
-            (Tone::Bad, "A sender that enforces MTA-STS delivers no mail here: no MX host would do.")
-        }
-        Verdict::Broken => (
-            Tone::Bad,
-            "MTA-STS is published and cannot be used. To a sender that holds no older policy it is as if there were \
-             none: mail arrives without protection.",
-        ),
-        Verdict::None => (
-            Tone::Plain,
-            "MTA-STS is not in use here: mail arrives, and whoever sits in between can read it.",
-        ),
-        Verdict::Unknown => (Tone::Bad, "It could not be told what becomes of mail; the findings say why."),
-    }
 }
 
 fn policy(page: &mut Page<'_>, report: &Report) -> io::Result<()> {

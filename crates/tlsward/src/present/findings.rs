@@ -22,7 +22,7 @@ pub(crate) fn markdown() -> String {
     let mut page = String::from(HEAD);
     page.push_str("\n| verdict | meaning |\n|---|---|\n");
     for verdict in Verdict::ALL {
-        let _ = writeln!(page, "| `{}` | {} |", verdict.as_wire(), super::check::verdict(verdict).1);
+        let _ = writeln!(page, "| `{}` | {} |", verdict.as_wire(), verdict.meaning());
     }
     page.push_str("\n## All codes\n\n| code | level | | clause |\n|---|---|---|---|\n");
     for code in Code::ALL {

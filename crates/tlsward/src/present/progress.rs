@@ -6,56 +6,31 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const MUCH_BYTES: u64 = 16 << 20;
 const MANY_FILES: usize = 500;
 
-/// Shows how far the reading is.
+/// Shows how far the work is.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// For so many inputs of so many bytes together. `wanted`: standard error is a terminal.
-    pub(crate) fn new(inputs: usize, bytes: u64, wanted: bool) -> Self {
-        if !wanted || (bytes < MUCH_BYTES && inputs < MANY_FILES) {
-            return Self { bar: ProgressBar::hidden() };
-        }
-        let bar = ProgressBar::with_draw_target(Some(bytes.max(1)), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes}") {
-            bar.set_style(style);
-        }
-        Self { bar }
+    /// For so many inputs of so many bytes together; it advances by bytes. `wanted`: standard error is a terminal.
+    pub(crate) fn of_bytes(inputs: usize, bytes: u64, wanted: bool) -> Self {
+        let is_much = bytes >= MUCH_BYTES || inputs >= MANY_FILES;
+        Self::new(wanted && is_much, Some(bytes.max(1)), "{bar:30} {bytes} of {total_bytes}")
     }
 
-    /// So many bytes more are done.
-    pub(crate) fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
-    }
-
-    /// Does something that writes to the terminal, with the bar out of the way.
-    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.bar.suspend(write)
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-/// Shows how many things are done.
-#[derive(Debug)]
-pub(crate) struct Counter {
-    bar: ProgressBar,
-}
-
-impl Counter {
-    /// For so many things, or for as many as there will be. `wanted`: standard error is a terminal.
-    pub(crate) fn new(total: Option<usize>, wanted: bool) -> Self {
-        if !wanted || total.is_some_and(|total| total < 2) {
-            return Self { bar: ProgressBar::hidden() };
-        }
+    /// For so many domains, or (`None`) for as many as a list will turn out to have.
+    pub(crate) fn of_domains(total: Option<usize>, wanted: bool) -> Self {
+        let is_much = total.is_none_or(|total| total > 1);
         let template =
             if total.is_some() { "{bar:30} {pos} of {len} domains" } else { "{spinner} {pos} domains" };
-        let total = total.map(|total| total as u64);
+        Self::new(wanted && is_much, total.map(|total| total as u64), template)
+    }
+
+    fn new(shown: bool, total: Option<u64>, template: &str) -> Self {
+        if !shown {
+            return Self { bar: ProgressBar::hidden() };
+        }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -63,9 +38,9 @@ impl Counter {
         Self { bar }
     }
 
-    /// One more is done.
-    pub(crate) fn advance(&self) {
-        self.bar.inc(1);
+    /// So much more is done.
+    pub(crate) fn advance(&self, by: u64) {
+        self.bar.inc(by);
     }
 
     /// Does something that writes to the terminal, with the bar out of the way.

@@ -198,24 +198,14 @@ fn line(spell: &Spell) -> Line {
 }
 
 fn says(token: &str) -> Says {
-    let verdict = Verdict::from_wire(token);
-    let (class, text) = match verdict {
-        Some(Verdict::Delivers) => ("good", "A sender that enforces MTA-STS delivers, to every MX host."),
-        Some(Verdict::AtRisk) => (
-            "bad",
-            "A sender that enforces MTA-STS delivers today, but not to every MX host, or would not once the policy is \
-             enforced.",
-        ),
-        Some(Verdict::Refused) => {
-            ("bad", "A sender that enforces MTA-STS delivers nothing: no MX host would do.")
-        }
-        Some(Verdict::Broken) => (
-            "bad",
-            "MTA-STS is published and cannot be used: to a sender that holds no older policy it is as if there were none.",
-        ),
-        Some(Verdict::None) => ("none", "MTA-STS is not in use: mail arrives without its protection."),
-        Some(Verdict::Unknown) | None => ("none", "It could not be told what becomes of mail."),
+    // A token of another version says nothing to this one.
+    let verdict = Verdict::from_wire(token).unwrap_or(Verdict::Unknown);
+    let class = match verdict {
+        Verdict::Delivers => "good",
+        Verdict::AtRisk | Verdict::Refused | Verdict::Broken => "bad",
+        Verdict::None | Verdict::Unknown => "none",
     };
+    let text = verdict.meaning();
     Says { token: Shown::line(token).to_string(), class, text }
 }
 

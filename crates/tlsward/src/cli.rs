@@ -187,7 +187,7 @@ Examples:
   tlsward policy example.com
   tlsward policy '[relay.example]:587'
 
-Exit status: 0 if a policy applies, 1 if none does, 2 if it could not be told.";
+Exit status: 0 if a policy applies, 1 if none does, 2 if it could not be told, 64 if DOMAIN is none.";
 
 const CHECK_HELP: &str = "\
 Examples:
@@ -195,7 +195,8 @@ Examples:
   tlsward check --json example.com example.net | jq -r '.domain + \" \" + .verdict'
   tlsward check --file domains.txt --resume results.jsonl
 
-Exit status: 1 if any finding is an error, else 2 if any verdict is `unknown`, else 0.";
+Exit status: 1 if any finding is an error; else 2 if any verdict is `unknown`, or something could not be read, checked or
+written; else 0. With --resume, what the file already holds counts as well.";
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

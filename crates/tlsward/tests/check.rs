@@ -154,6 +154,11 @@ async fn a_healthy_domain_is_told_in_words_and_an_interrupted_run_goes_on() {
     run(&served.config(), &["check", "good.test", "also.test", "--resume", results]).await;
     let kept = std::fs::read_to_string(results).unwrap();
     assert_eq!(kept.lines().count(), 2, "{kept}");
+    // What the file holds counts as well, though nothing is left to do.
+    let failed = kept.replacen("\"findings\":[]", "\"findings\":[{\"level\":\"error\"}]", 1);
+    std::fs::write(results, failed).unwrap();
+    let output = run(&served.config(), &["check", "good.test", "--resume", results]).await;
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,6 +192,15 @@ async fn what_is_no_domain_is_a_usage_error_and_a_bad_line_is_named() {
     let served = Served::start(&World::loopback(now())).await;
     let output = run(&served.config(), &["check", "not a domain"]).await;
     assert_eq!(output.status.code(), Some(64));
+    for next_hop in ["exa mple", "refresh", "[relay.example"] {
+        let output = run(&served.config(), &["policy", next_hop]).await;
+        assert_eq!(output.status.code(), Some(64), "{next_hop}");
+    }
+    // An address literal is a next hop, and has no policy.
+    let output = run(&served.config(), &["policy", "[192.0.2.1]"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(&served.config(), &["check", "--file", "/nonexistent/domains"]).await;
+    assert_eq!(output.status.code(), Some(2), "nothing was found out, and no finding is an error");
     let list = served.folder.path().join("domains");
     std::fs::write(&list, "127.0.0.1\n").unwrap();
     let output = run(&served.config(), &["check", "--file", list.to_str().unwrap()]).await;

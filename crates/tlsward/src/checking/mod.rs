@@ -3,4 +3,4 @@
 pub(crate) mod domains;
 mod run;
 
-pub(crate) use run::run;
+pub(crate) use run::{Bounds, Ended, run};

@@ -1,16 +1,17 @@
 //! `tlsward check`: audits of domains, to a person or to a program as lines of JSON.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use mta_sts::policy_domain::PolicyDomain;
 use tlsward_engine::check::{self, Level, Report, Verdict};
+use tokio::sync::mpsc;
 
-use crate::checking::{self, domains};
+use crate::checking::{self, Bounds, Ended, domains};
 use crate::cli::Check;
 use crate::config::Settings;
 use crate::edge::{self, Exit};
@@ -40,9 +41,10 @@ pub(super) fn run(options: &Check, config: Option<&Path>) -> Exit {
     }
     match go(options, &settings, asked) {
         Ok(outcome) => outcome,
+        // 1 is for findings: nothing was found out here.
         Err(error) => {
             edge::complain_of(&error);
-            Exit::Failed
+            Exit::Untold
         }
     }
 }
@@ -53,44 +55,63 @@ fn go(options: &Check, settings: &Settings, asked: Vec<PolicyDomain>) -> anyhow:
         let list = options.file.as_deref().map(domains::List::open).transpose()?;
         let total = if list.is_some() { None } else { Some(asked.len()) };
         let mut output = Output::open(options, total)?;
-        let done = std::mem::take(&mut output.done);
         let world = Arc::new(world::open(&settings.net).await?);
         if let Some(trouble) = world.dnssec_trouble() {
             edge::complain(&trouble);
         }
-        let mut unusable = false;
-        let domains = asked.into_iter().map(Ok).chain(list.into_iter().flatten());
-        let domains = domains.filter_map(|domain| match domain {
-            Ok(domain) => Some(domain),
-            Err(error) => {
-                edge::complain(&error.to_string());
-                unusable = true;
-                None
-            }
-        });
-        let domains = domains.filter(|domain| !done.contains(domain.as_str()));
+        let (names, reading) = read(asked, list, std::mem::take(&mut output.done.domains));
         let check = |domain: PolicyDomain| {
             let world = Arc::clone(&world);
             let options = check::Options { unused_label: edge::unused_label().ok(), ..Default::default() };
             async move { check::check(&world.net, &world.roots, &domain, &options, edge::now()).await }
         };
-        checking::run(domains, usize::from(options.jobs), check, |place, report| output.take(place, report))
-            .await;
+        let jobs = usize::from(options.jobs);
+        let bounds = Bounds { jobs, ahead: if output.is_in_order() { jobs * 8 } else { usize::MAX } };
+        checking::run(names, bounds, check, |ended| output.take(ended)).await;
+        // Where nobody reads what is written any more, the list may still wait for its next line.
+        let unusable = reading.is_finished() && reading.join().unwrap_or(true);
         Ok(output.close(unusable))
     })
+}
+
+/// Reads the domains on a thread of their own, since a list may come by and by; gives those that are not done. The
+/// thread says whether something in a list could not be used.
+fn read(
+    asked: Vec<PolicyDomain>,
+    list: Option<domains::List>,
+    done: BTreeSet<String>,
+) -> (mpsc::Receiver<PolicyDomain>, JoinHandle<bool>) {
+    let (sender, names) = mpsc::channel(1);
+    let reading = std::thread::spawn(move || {
+        let mut unusable = false;
+        for domain in asked.into_iter().map(Ok).chain(list.into_iter().flatten()) {
+            match domain {
+                Ok(domain) if done.contains(domain.as_str()) => {}
+                Ok(domain) => {
+                    if sender.blocking_send(domain).is_err() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    edge::complain(&error.to_string());
+                    unusable = true;
+                }
+            }
+        }
+        unusable
+    });
+    (names, reading)
 }
 
 /// Where reports go, and what they come to.
 struct Output {
     out: Box<dyn Write>,
     form: Form,
-    done: std::collections::BTreeSet<String>,
+    done: domains::Done,
     progress: Progress,
-    /// Reports that wait for those before them.
-    waiting: BTreeMap<usize, Report>,
+    /// What waits for those before it; `None` for a check that broke.
+    waiting: BTreeMap<usize, Option<Report>>,
     next: usize,
-    error: bool,
-    untold: bool,
     trouble: Option<io::Error>,
 }
 
@@ -103,12 +124,11 @@ impl Output {
     fn open(options: &Check, total: Option<usize>) -> anyhow::Result<Self> {
         let (out, done): (Box<dyn Write>, _) = match &options.resume {
             Some(file) => {
-                let resumed: io::Result<(_, File)> = domains::resume(file);
                 let (done, opened) =
-                    resumed.map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+                    domains::resume(file).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
                 (Box::new(opened), done)
             }
-            None => (Box::new(io::stdout()), Default::default()),
+            None => (Box::new(io::stdout()), domains::Done::default()),
         };
         let lines = options.json || options.resume.is_some();
         let form = if lines { Form::Lines } else { Form::Page(edge::look(options.color)) };
@@ -119,29 +139,44 @@ impl Output {
             progress: Progress::of_domains(total, edge::watched()),
             waiting: BTreeMap::new(),
             next: 0,
-            error: false,
-            untold: false,
             trouble: None,
         })
     }
 
-    fn take(&mut self, place: usize, report: Report) -> ControlFlow<()> {
-        self.error |= report.worst() == Some(Level::Error);
-        self.untold |= report.verdict == Verdict::Unknown;
+    /// Whether reports come out in the order in which they were asked for.
+    fn is_in_order(&self) -> bool {
+        matches!(self.form, Form::Page(_))
+    }
+
+    fn take(&mut self, ended: Ended) -> ControlFlow<()> {
+        let Ended { place, domain, report } = ended;
+        match &report {
+            Some(report) => {
+                self.done.error |= report.worst() == Some(Level::Error);
+                self.done.untold |= report.verdict == Verdict::Unknown;
+            }
+            None => {
+                self.progress.aside(|| {
+                    edge::complain(&format!("the check of {} broke: a bug of this program", domain.as_str()));
+                });
+                self.done.untold = true;
+            }
+        }
         self.progress.advance(1);
         let written = match self.form {
-            Form::Lines => {
+            Form::Lines => report.map_or(Ok(()), |report| {
                 let mut line = report.to_json();
                 line.push('\n');
                 // A line is written as one, and at once: whoever reads along has it, and an interrupted run is cut
                 // between lines.
                 self.progress.aside(|| self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()))
-            }
+            }),
             Form::Page(look) => {
                 self.waiting.insert(place, report);
                 self.progress.aside(|| {
-                    while let Some(report) = self.waiting.remove(&self.next) {
+                    while let Some(ready) = self.waiting.remove(&self.next) {
                         self.next += 1;
+                        let Some(report) = ready else { continue };
                         let mut text = Vec::new();
                         crate::present::check::write(&mut Page::new(&mut text, look), &report)?;
                         self.out.write_all(&text)?;
@@ -164,10 +199,10 @@ impl Output {
         match self.trouble {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 edge::complain(&format!("cannot write: {error}"));
-                Exit::Failed
+                Exit::Untold
             }
-            _ if self.error => Exit::Failed,
-            _ if self.untold || unusable => Exit::Untold,
+            _ if self.done.error => Exit::Failed,
+            _ if self.done.untold || unusable => Exit::Untold,
             _ => Exit::Fine,
         }
     }

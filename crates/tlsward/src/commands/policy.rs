@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use mta_sts::policy_domain::{NoPolicyDomain, PolicyDomain};
 use tlsward_engine::check::Options;
 use tlsward_engine::enforce::{Applied, Explanation, explain_policy};
 
@@ -11,7 +12,11 @@ use crate::config::Settings;
 use crate::edge::{self, Exit};
 use crate::present;
 use crate::present::page::Page;
+use crate::present::visible::shown;
 use crate::world;
+
+/// Words that are no domains here: what they are to do comes with enforcement.
+const LATER: [&str; 2] = ["refresh", "forget"];
 
 /// Explains what applies.
 pub(super) fn run(options: &Policy, config: Option<&Path>) -> Exit {
@@ -22,6 +27,19 @@ pub(super) fn run(options: &Policy, config: Option<&Path>) -> Exit {
             return Exit::Configuration;
         }
     };
+    // Of what is no next hop nothing can be told. An address literal is one, and has no policy (RFC 8461 §3.4).
+    match PolicyDomain::of_next_hop(&options.next_hop) {
+        Ok(domain) if !LATER.contains(&domain.as_str()) => {}
+        Err(NoPolicyDomain::AddressLiteral) => {}
+        Ok(domain) => {
+            edge::complain(&format!("`policy {}` is not in this version", domain.as_str()));
+            return Exit::Usage;
+        }
+        Err(error) => {
+            edge::complain(&format!("'{}' is no domain and no relay: {error}", shown(&options.next_hop)));
+            return Exit::Usage;
+        }
+    }
     let explanation = match explain(options, &settings) {
         Ok(explanation) => explanation,
         Err(error) => {

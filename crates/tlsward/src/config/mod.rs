@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub(crate) use load::ConfigError;
+use mta_sts::policy_domain::PolicyDomain;
 pub(crate) use tlsward_web::source::Net as Network;
 
 /// What the commands go by. A role runs if and only if its part is there.
@@ -71,8 +72,8 @@ pub(crate) enum DnssecMode {
 /// `[check]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Check {
-    /// Lower-case A-labels.
-    pub(crate) domains: BTreeSet<String>,
+    /// Each can be audited.
+    pub(crate) domains: BTreeSet<PolicyDomain>,
 }
 
 /// `[web]`.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use mta_sts::policy_domain::PolicyDomain;
 use toml::Spanned;
 
 use super::file::File;
@@ -13,13 +14,14 @@ use super::{
     Check, DATA_DIR, DATABASE, DNS_PORT, HTTPS_PORT, Https, KeyPair, LOOPBACK, Net, Network, Receive,
     SMTP_PORT, Settings, Smtp, WEB_PORT, Web,
 };
+use crate::checking::domains::normal;
 
 /// Judges what was written. What it minds goes to `complaints`; the settings count only if there are none.
 pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints<'_>) -> Settings {
     let data_dir = folder.join(written.data_dir.unwrap_or_else(|| PathBuf::from(DATA_DIR)));
     let database = database(written.store.and_then(|store| store.url), &data_dir, complaints);
     let net = net(written.net.unwrap_or_default(), folder, complaints);
-    let check = written.check.map(|table| Check { domains: domains(&table.domains, complaints) });
+    let check = written.check.map(|table| Check { domains: audited(&table.domains, complaints) });
     let web = written.web.map(|table| web(table, complaints));
     let receive = written.receive.unwrap_or_default();
     let https = receive.https.map(|table| https(table, folder, complaints));
@@ -213,6 +215,21 @@ fn networks(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> Vec
 
 fn domains(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> BTreeSet<String> {
     written.iter().filter_map(|domain| host(domain, complaints)).collect()
+}
+
+/// Domains that could take mail, by the rule of the command line.
+fn audited(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> BTreeSet<PolicyDomain> {
+    let mut found = BTreeSet::new();
+    for domain in written {
+        match normal(domain.get_ref()) {
+            Some(domain) => drop(found.insert(domain)),
+            None => {
+                let text = format!("'{}' is no domain that could take mail", domain.get_ref());
+                complaints.add(domain.span(), text);
+            }
+        }
+    }
+    found
 }
 
 /// A host or domain as lower-case A-labels.

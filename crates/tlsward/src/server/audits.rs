@@ -53,7 +53,7 @@ impl Gauges {
 
 /// Audits `domains`, now and then every hour, until `shutdown` says stop.
 pub(super) async fn run<S: Checks>(
-    domains: BTreeSet<String>,
+    domains: BTreeSet<PolicyDomain>,
     world: Arc<Open>,
     store: Arc<S>,
     gauges: Gauges,
@@ -76,16 +76,17 @@ pub(super) async fn run<S: Checks>(
     }
 }
 
-async fn audit<S: Checks>(domain: &str, world: &Open, store: &S, gauges: &Gauges) {
-    let parsed = match PolicyDomain::parse(domain) {
-        Ok(parsed) => parsed,
-        Err(error) => return tracing::error!(domain, %error, "a domain of [check] cannot be checked"),
-    };
+async fn audit<S: Checks>(domain: &PolicyDomain, world: &Open, store: &S, gauges: &Gauges) {
     let options = check::Options { unused_label: edge::unused_label().ok(), ..Default::default() };
     let now = edge::now();
-    let report = check::check(&world.net, &world.roots, &parsed, &options, now).await;
+    let report = check::check(&world.net, &world.roots, domain, &options, now).await;
     gauges.set(&report);
-    tracing::info!(domain, verdict = report.verdict.as_wire(), findings = report.findings.len(), "checked");
+    tracing::info!(
+        domain = domain.as_str(),
+        verdict = report.verdict.as_wire(),
+        findings = report.findings.len(),
+        "checked"
+    );
     let audit = Audit {
         domain: report.domain.clone(),
         at: now,
@@ -94,6 +95,6 @@ async fn audit<S: Checks>(domain: &str, world: &Open, store: &S, gauges: &Gauges
         report: report.to_json(),
     };
     if let Err(error) = store.note(audit).await {
-        tracing::error!(domain, %error, "what a check came to could not be kept");
+        tracing::error!(domain = domain.as_str(), %error, "what a check came to could not be kept");
     }
 }

@@ -5,6 +5,7 @@
 //! the data folder of the configuration is not touched. What can fail: the temporary folder, the store.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,11 @@ impl Demo {
     pub(crate) fn new() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tlsward-demo-").tempdir()?;
         Ok(Self { folder })
+    }
+
+    /// The folder, for whoever ends the process without dropping anything.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// What a demonstration goes by: of what was asked for, where the pages are, and nothing else.
@@ -124,6 +130,8 @@ fn examined(arrival: Arrival, rules: &Rules) -> (RawInput, Verdict) {
 
 #[cfg(test)]
 mod tests {
+    use mta_sts::policy_domain::PolicyDomain;
+
     use super::*;
     use crate::config::{Check, Https};
 
@@ -131,7 +139,7 @@ mod tests {
     fn of_a_configuration_only_the_place_of_the_pages_is_taken() {
         let mut asked = Settings::load(None).unwrap();
         asked.https = Some(Https::default());
-        asked.check = Some(Check { domains: ["example.com".to_owned()].into() });
+        asked.check = Some(Check { domains: [PolicyDomain::parse("example.com").unwrap()].into() });
         if let Some(web) = &mut asked.web {
             web.names.push("demo.example.org".to_owned());
         }

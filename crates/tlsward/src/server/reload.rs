@@ -59,10 +59,17 @@ pub(super) async fn watch(
         }
     }
     tracing::info!("stopping; what is under way is finished first, and a second signal ends it at once");
+    let folder = reload.demo.map(|demo| demo.folder().to_owned());
     tokio::spawn(async move {
         tokio::select! {
             _ = signals.terminate.recv() => {}
             _ = signals.interrupt.recv() => {}
+        }
+        // Nothing is dropped from here on, and a demonstration promises to leave nothing.
+        if let Some(folder) = folder
+            && let Err(error) = std::fs::remove_dir_all(&folder)
+        {
+            tracing::error!(%error, folder = %folder.display(), "the demonstration's folder stays");
         }
         crate::edge::leave();
     });

@@ -90,8 +90,11 @@ async fn domains<S: Evidence, C: Clock>(
 ) -> Answer {
     let limit = question.limit()?;
     let (_, range) = range(app.clock.now(), question.days.as_deref());
-    let mut items = app.evidence.domains(range, question.cursor, limit + 1).await?;
-    let next_cursor = (items.len() > limit).then(|| {
+    // The store gives no more than a page, so the largest one cannot ask for one more: a full one may have a next.
+    let asked = (limit + 1).min(MOST_ITEMS);
+    let mut items = app.evidence.domains(range, question.cursor, asked).await?;
+    let may_go_on = if asked > limit { items.len() > limit } else { items.len() == limit };
+    let next_cursor = may_go_on.then(|| {
         items.truncate(limit);
         items.last().map(|line| line.domain.clone()).unwrap_or_default()
     });

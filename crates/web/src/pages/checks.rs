@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use tlsward_engine::check::{Change, Code, Snapshot, Verdict};
+use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{Checks, Clock, Spell};
 
 use super::domain::encoded;
@@ -14,6 +15,8 @@ use super::shown::Shown;
 use super::{App, Frame, PageResult, Place, render};
 use crate::times;
 
+/// After two rounds without it a domain is not looked at any more.
+const ROUNDS_SECONDS: i64 = 2 * 3600 + 600;
 /// Domains on one page.
 const LINES: usize = 100;
 /// Spells of the history that are shown.
@@ -41,6 +44,8 @@ struct Line {
     warnings: usize,
     since: String,
     at: String,
+    /// It was taken out of the configuration, or the server did not run.
+    is_old: bool,
 }
 
 /// A verdict as it is shown.
@@ -150,7 +155,8 @@ pub(super) async fn list<S: Checks, C: Clock>(
         let last = found.last().map(|spell| spell.last.domain.as_str()).unwrap_or_default();
         format!("/checks?after={}", encoded(last))
     });
-    let lines = found.iter().map(line).collect();
+    let now = app.clock.now();
+    let lines = found.iter().map(|spell| line(spell, now)).collect();
     render(&ChecksPage { frame: Frame::new("Checks", Place::Checks), lines, next_href, is_further })
 }
 
@@ -183,7 +189,7 @@ fn read(spell: &Spell) -> Kept {
     serde_json::from_str(&spell.last.report).unwrap_or_default()
 }
 
-fn line(spell: &Spell) -> Line {
+fn line(spell: &Spell, now: UnixTime) -> Line {
     let kept = read(spell);
     let of = |level: &str| kept.findings.iter().filter(|finding| finding.level == level).count();
     Line {
@@ -194,6 +200,7 @@ fn line(spell: &Spell) -> Line {
         warnings: of("warning"),
         since: times::minute(spell.since),
         at: times::minute(spell.last.at),
+        is_old: spell.last.at < now - ROUNDS_SECONDS,
     }
 }
 

@@ -13,7 +13,7 @@ use tlsward_engine::ports::StoreError;
 use tower::ServiceExt;
 
 use super::{Limits, Pages, Site, router};
-use crate::fake::{Shelf, Stopped, full_shelf};
+use crate::fake::{Shelf, Stopped, domain, full_shelf};
 use crate::metrics::Metrics;
 
 /// What hostile reports put wherever a text may stand.
@@ -362,6 +362,25 @@ async fn the_style_sheet_is_named_by_its_content_and_may_be_kept() {
     assert!(css.header("cache-control").contains("immutable"));
     assert_eq!(get(&site, "/assets/tlsward-0000000000000000.css").await.status, 404);
     assert!(!css.body.contains("http:") && !css.body.contains("https:") && !css.body.contains("@import"));
+}
+
+#[tokio::test]
+async fn the_largest_page_of_domains_is_not_the_last_one() {
+    let domains = (0..1500).map(|number| domain(&format!("d{number:04}.example"), 1, 1, |_| 0)).collect();
+    let site = site(Shelf { domains, ..Shelf::default() });
+    for limit in ["999", "1000", "5000"] {
+        let (mut seen, mut after) = (0, String::new());
+        loop {
+            let page = get(&site, &format!("/api/v1/domains?limit={limit}{after}")).await.json();
+            let items = page["items"].as_array().unwrap();
+            seen += items.len();
+            match page["next_cursor"].as_str() {
+                Some(cursor) => after = format!("&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen, 1500, "limit {limit}");
+    }
 }
 
 #[tokio::test]

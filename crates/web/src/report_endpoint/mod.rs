@@ -45,7 +45,7 @@ use rate::Buckets;
 /// The one path that takes reports.
 pub const PATH: &str = "/v1/tlsrpt";
 
-/// What the end point allows. The defaults are those of the design.
+/// What the end point allows. The defaults are those of docs/receive.md.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Bounds on connections; their `body` time is the time a report may take to arrive.

@@ -30,7 +30,7 @@ const ADAPTERS: [&str; 7] = [
 const BINARY: &str = "tlsward";
 /// What works on the project and is no part of it.
 const TOOLS: [&str; 2] = ["xtask", "bench"];
-/// Arrows between adapters that the design allows.
+/// Arrows between adapters that are allowed.
 const ALLOWED: [(&str, &str); 1] = [("tlsward-lab", "tlsward-store")];
 
 /// Packages that are, or bring, a runtime, a socket, a clock or randomness. A name with `*` at its end
@@ -89,7 +89,7 @@ fn is_pure(name: &str) -> bool {
     name == ENGINE || PURE.contains(&name)
 }
 
-/// Every arrow between crates of the workspace that the design does not have.
+/// Every arrow between crates of the workspace that ARCHITECTURE.md does not have.
 fn wrong_arrows(metadata: &Metadata) -> Vec<String> {
     let members: Vec<&Package> = metadata.members().collect();
     let mut wrong = Vec::new();

@@ -170,7 +170,7 @@ proptest! {
         let _ = verdict::mx_match(&text, &[&text]);
     }
 
-    /// The rule of the design that usable is strict and a little more, and never admits an MX that strict
+    /// The rule that usable is strict and a little more, and never admits an MX that strict
     /// would not.
     #[test]
     fn usable_policy_never_widens_what_an_mx_may_be(body in policy_text()) {

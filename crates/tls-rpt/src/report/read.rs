@@ -11,7 +11,7 @@ use super::repair::Repair;
 use super::source::{Slice, Source, Window};
 use super::utf16::{Decoded, byte_order_mark};
 
-/// What one input may hold (design: limits). The defaults are the design's.
+/// What one input may hold. The defaults are those of docs/receive.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Policies in one input, over all its reports.

@@ -54,7 +54,7 @@ pub(crate) const TABLES: &[Table] = &[
     },
 ];
 
-/// Tables of the design that this version does not know how to serve: named as such instead of ignored.
+/// Tables of later versions, which this one does not know how to serve: named as such instead of ignored.
 pub(crate) const LATER: &[&str] = &["publish", "enforce", "report", "receive.maildir"];
 
 /// The keys, in the order of the reference.
@@ -181,8 +181,8 @@ pub(crate) const KEYS: &[Key] = &[
         kind: "size",
         default: "`4 GiB`",
         example: "\"4 GiB\"",
-        text: "How much is kept of reports whose origin nobody vouches for: those by POST, and mail without a valid \
-               DKIM signature. When it is full, the oldest goes first, and is counted.",
+        text: "How much is kept of reports whose origin nobody vouches for. In this version that is every report: \
+               signatures of mail are noted and not verified yet. When it is full, the oldest goes first, and is counted.",
     },
     Key {
         table: "receive.https",

@@ -11,7 +11,7 @@ use tls_rpt::report::{
 };
 
 use super::digest::{DigestSink, digest};
-use super::reading::{Found, Trouble, TroubleKind, read_input};
+use super::reading::{Found, Trouble, TroubleKind, read_numbered};
 use super::rows::ReadAgain;
 use super::rules::Rules;
 use crate::facts::{Filed, RawInput, Road, Rows, SetAsideReason, Trust, Verdict};
@@ -29,8 +29,8 @@ thread_local! {
 pub fn examine(raw: &RawInput, rules: &Rules) -> Verdict {
     let mut examination = Examination::new(raw, rules);
     WALKER.with_borrow_mut(|walker| {
-        read_input(walker, examination.name, &raw.bytes, &Limits::default(), &mut |found| {
-            examination.take(found)
+        read_numbered(walker, examination.name, &raw.bytes, &Limits::default(), &mut |number, found| {
+            examination.take(number, found)
         });
     });
     examination.verdict()
@@ -44,8 +44,6 @@ struct Examination<'a> {
     unmanaged: Option<String>,
     worst: Option<Trouble>,
     complaints: Vec<String>,
-    members: usize,
-    last_member: String,
 }
 
 impl<'a> Examination<'a> {
@@ -54,31 +52,14 @@ impl<'a> Examination<'a> {
             Road::Https => "post",
             Road::Smtp | Road::Pipe => "mail",
         };
-        Self {
-            raw,
-            rules,
-            name,
-            reports: Vec::new(),
-            unmanaged: None,
-            worst: None,
-            complaints: Vec::new(),
-            members: 0,
-            last_member: String::new(),
-        }
+        Self { raw, rules, name, reports: Vec::new(), unmanaged: None, worst: None, complaints: Vec::new() }
     }
 
-    fn take(&mut self, found: Found<'_>) -> ControlFlow<()> {
+    fn take(&mut self, number: usize, found: Found<'_>) -> ControlFlow<()> {
         match found {
-            Found::Report { member, index, parsed } => {
-                self.count_member(index);
-                self.held(member, parsed);
-            }
-            Found::Large { member, reports } => {
-                self.count_member(0);
-                self.large(member, reports);
-            }
+            Found::Report { member, parsed, .. } => self.held(member, parsed),
+            Found::Large { member, reports } => self.large(number, member, reports),
             Found::Unreadable { path, trouble } => {
-                self.count_member(0);
                 self.complain(format!("{path}: {}", trouble.text));
                 let text = format!("{path}: {}", trouble.text);
                 if self.worst.as_ref().is_none_or(|worst| worst.kind < trouble.kind) {
@@ -87,12 +68,6 @@ impl<'a> Examination<'a> {
             }
         }
         ControlFlow::Continue(())
-    }
-
-    fn count_member(&mut self, index: usize) {
-        if index == 0 {
-            self.members += 1;
-        }
     }
 
     fn complain(&mut self, text: String) {
@@ -122,7 +97,6 @@ impl<'a> Examination<'a> {
         let digest = digest(&mut report);
         let (successful, failed) = sums(&report);
         let policies = report.policies.as_deref().unwrap_or_default();
-        self.last_member = member.path().to_owned();
         self.reports.push(Filed {
             member: member.path().to_owned(),
             digest,
@@ -152,7 +126,7 @@ impl<'a> Examination<'a> {
     }
 
     /// Reports that are not held: one more pass for digests and sums.
-    fn large(&mut self, member: &Member<'_>, reports: Vec<Large>) {
+    fn large(&mut self, number: usize, member: &Member<'_>, reports: Vec<Large>) {
         let mut sink =
             LargeSink { rules: self.rules, digests: DigestSink::default(), sums: vec![LargeSums::default()] };
         // The first pass read the same bytes to their end.
@@ -185,7 +159,7 @@ impl<'a> Examination<'a> {
                 rows: Rows::Streamed(Box::new(ReadAgain {
                     bytes: self.raw.bytes.clone(),
                     name: self.name,
-                    member: self.members - 1,
+                    number,
                     index,
                 })),
             });
@@ -337,5 +311,95 @@ impl Sink for LargeSink<'_> {
     fn report(&mut self, report: usize, head: Head, repairs: Vec<Repair>) {
         self.digests.report(report, head, repairs);
         self.sums.push(LargeSums::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::facts::RowPiece;
+
+    /// A report that is not held: its rows are told apart by their domain.
+    fn large_report(domain: &str) -> String {
+        let information = "x".repeat(60_000);
+        let row = format!(
+            r#"{{"result-type":"certificate-expired","failed-session-count":1,"additional-information":"{information}"}}"#
+        );
+        let mut json = format!(
+            r#"{{"report-id":"{domain}","date-range":{{"start-datetime":"2026-10-01T00:00:00Z"}},"policies":["#
+        );
+        for number in 0..3 {
+            let comma = if number == 0 { "" } else { "," };
+            let rows = vec![row.as_str(); 60].join(",");
+            write!(
+                json,
+                r#"{comma}{{"policy":{{"policy-type":"sts","policy-domain":"{domain}"}},"failure-details":[{rows}]}}"#
+            )
+            .unwrap();
+        }
+        json + "]}"
+    }
+
+    fn mail(parts: &[(&str, &str)]) -> RawInput {
+        let mut mail = "From: a@example.org\r\nMIME-Version: 1.0\r\n\
+            Content-Type: multipart/report; report-type=tlsrpt; boundary=b\r\n\r\n"
+            .to_owned();
+        for (name, body) in parts {
+            write!(
+                mail,
+                "--b\r\nContent-Type: application/octet-stream\r\n\
+                 Content-Disposition: attachment; filename=\"{name}\"\r\n\r\n{body}\r\n"
+            )
+            .unwrap();
+        }
+        mail.push_str("--b--\r\n");
+        RawInput {
+            road: Road::Smtp,
+            received_at: 1_790_900_000,
+            peer: None,
+            label: "mail".to_owned(),
+            bytes: mail.into_bytes().into(),
+        }
+    }
+
+    /// Domains of the policies, and how many failure rows there are, as the second pass reads them.
+    fn read_again(rows: &Rows) -> (Vec<String>, u64) {
+        let Rows::Streamed(source) = rows else { panic!("held") };
+        let (mut domains, mut failures) = (Vec::new(), 0);
+        source.read(&mut |piece: RowPiece| {
+            domains
+                .extend(piece.policies.iter().filter_map(|(_, policy)| domain_of(policy)).map(str::to_owned));
+            failures += piece.failures.len() as u64;
+            true
+        });
+        (domains, failures)
+    }
+
+    /// Proves: H13, R7
+    #[test]
+    fn the_rows_of_a_large_report_are_its_own_whatever_stands_before_it() {
+        let (one, other) = (large_report("one.example"), large_report("other.example"));
+        let parts = [
+            ("noise.json", "not JSON"),
+            ("empty.json.gz", ""),
+            ("small.json", r#"{"policies":[]}"#),
+            ("unknown.json.gz", "what is this"),
+            ("one.json", &one),
+            ("empty.json.gz", ""),
+            ("other.json", &other),
+        ];
+        let Verdict::Filed { reports, .. } = examine(&mail(&parts), &Rules::default()) else {
+            panic!("set aside")
+        };
+        let large: Vec<_> =
+            reports.iter().filter(|report| matches!(report.rows, Rows::Streamed(_))).collect();
+        assert_eq!(large.len(), 2);
+        for (filed, domain) in large.into_iter().zip(["one.example", "other.example"]) {
+            assert_eq!(filed.report.report_id.as_deref(), Some(domain));
+            assert_eq!((filed.policy_count, filed.failure_count), (3, 180));
+            assert_eq!(read_again(&filed.rows), (vec![domain.to_owned(); 3], 180), "{domain}");
+        }
     }
 }

@@ -71,12 +71,41 @@ pub fn read_input(
     limits: &Limits,
     visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
 ) -> containers::Summary {
-    walker.walk(name, bytes, &mut |item| match item {
-        Item::Member(member) => read_member(&member, limits, visit),
-        Item::Refused(refused) => visit(Found::Unreadable {
-            path: refused.path,
-            trouble: Trouble { kind: kind_of_refusal(&refused.reason), text: refused.reason.to_string() },
-        }),
+    read_numbered(walker, name, bytes, limits, &mut |_, found| visit(found))
+}
+
+/// As [`read_input`], with the number under which [`walk_numbered`] comes to the same place again.
+pub(super) fn read_numbered(
+    walker: &mut Walker,
+    name: &str,
+    bytes: &[u8],
+    limits: &Limits,
+    visit: &mut dyn FnMut(usize, Found<'_>) -> ControlFlow<()>,
+) -> containers::Summary {
+    walk_numbered(walker, name, bytes, &mut |number, item| match item {
+        Item::Member(member) => read_member(&member, limits, &mut |found| visit(number, found)),
+        Item::Refused(refused) => visit(
+            number,
+            Found::Unreadable {
+                path: refused.path,
+                trouble: Trouble { kind: kind_of_refusal(&refused.reason), text: refused.reason.to_string() },
+            },
+        ),
+    })
+}
+
+/// The only place where what lies in an input is numbered, from zero: each member, and each that could not be opened.
+/// Paths are not unique, these numbers are; whoever walks the same bytes again finds the same under them.
+pub(super) fn walk_numbered(
+    walker: &mut Walker,
+    name: &str,
+    bytes: &[u8],
+    visit: &mut dyn FnMut(usize, Item<'_>) -> ControlFlow<()>,
+) -> containers::Summary {
+    let mut numbers = 0..;
+    walker.walk(name, bytes, &mut |item| match numbers.next() {
+        Some(number) => visit(number, item),
+        None => ControlFlow::Break(()),
     })
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use containers::{Item, Walker};
 use tls_rpt::report::{FailureDetails, Head, Limits, Place, PolicyResult, Repair, Sink, scan};
 
+use super::reading::walk_numbered;
 use crate::facts::{RowPiece, RowSource};
 
 /// Rows in one piece.
@@ -16,21 +17,20 @@ const PIECE_ROWS: usize = 2048;
 pub(crate) struct ReadAgain {
     pub(crate) bytes: Bytes,
     pub(crate) name: &'static str,
-    /// Members before it. Paths are not unique, places are.
-    pub(crate) member: usize,
+    /// Its member, as [`walk_numbered`] counts.
+    pub(crate) number: usize,
     pub(crate) index: usize,
 }
 
 impl RowSource for ReadAgain {
     fn read(&self, take: &mut dyn FnMut(RowPiece) -> bool) {
         let mut walker = Walker::new(containers::Limits::default());
-        let mut seen = 0;
-        walker.walk(self.name, &self.bytes, &mut |item| {
-            let Item::Member(member) = item else { return ControlFlow::Continue(()) };
-            seen += 1;
-            if seen - 1 < self.member {
+        walk_numbered(&mut walker, self.name, &self.bytes, &mut |number, item| {
+            if number < self.number {
                 return ControlFlow::Continue(());
             }
+            // Without its member no row is read, and the store, which knows how many there are, refuses the report.
+            let Item::Member(member) = item else { return ControlFlow::Break(()) };
             let mut sink =
                 Pieces { index: self.index, piece: RowPiece::default(), take: &mut *take, open: true };
             // The first pass read the same bytes to their end; nothing new can go wrong that matters here.

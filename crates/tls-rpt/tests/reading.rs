@@ -251,6 +251,18 @@ fn a_large_report_that_repeats_its_policies_is_refused_because_no_second_pass_co
     let json = format!("{{\"policies\":{policies},\"policies\":{policies}}}");
     assert!(is_limit(&collect_slice(json.as_bytes(), &Limits::default(), 2000)));
     assert!(matches!(collect_slice(json.as_bytes(), &Limits::default(), 1 << 20), Ok(Collected::Held(_))));
+    // Also where the repetition was still small, and what made the report large came after it.
+    let one = "{\"policy\":{\"policy-type\":\"sts\"}}";
+    let head = "y".repeat(3000);
+    let row = "{\"result-type\":\"validation-failure\"}";
+    let rows = format!("[{}]", vec![row; 100].join(","));
+    for json in [
+        format!("{{\"policies\":[{one}],\"policies\":{policies}}}"),
+        format!("{{\"policies\":[{one}],\"policies\":[{one}],\"report-id\":\"{head}\"}}"),
+        format!("{{\"policies\":[{{\"failure-details\":[{row}],\"failure-details\":{rows}}}]}}"),
+    ] {
+        assert!(is_limit(&collect_slice(json.as_bytes(), &Limits::default(), 2000)));
+    }
 }
 
 /// JSON of any kind, often with members of reports in it.

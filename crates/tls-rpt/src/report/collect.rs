@@ -61,6 +61,8 @@ pub(crate) struct Held {
     bytes: usize,
     budget: usize,
     large: bool,
+    /// Something was taken back.
+    repeats: bool,
     full: bool,
 }
 
@@ -87,6 +89,7 @@ impl Held {
             bytes: 0,
             budget,
             large: false,
+            repeats: false,
             full: false,
         }
     }
@@ -114,6 +117,8 @@ impl Held {
             return;
         }
         self.large = true;
+        // A second pass could not know which of the rows count.
+        self.full |= self.repeats;
         self.policies = Vec::new();
         self.rows = Vec::new();
         for done in &mut self.done {
@@ -179,7 +184,7 @@ impl Sink for Held {
         self.counts.failures -= self.rows_of_policy;
         self.rows_of_policy = 0;
         self.rows.clear();
-        // A second pass could not know which of the rows count.
+        self.repeats = true;
         self.full |= self.large;
     }
 
@@ -187,6 +192,7 @@ impl Sink for Held {
         self.counts = Counts::default();
         self.policies.clear();
         self.rows.clear();
+        self.repeats = true;
         self.full |= self.large;
     }
 

@@ -159,6 +159,7 @@ impl<'k, S: Source, K: Sink> Parser<'k, S, K> {
         }
         self.sink.report(self.at.report, head, repairs);
         self.at = Place { report: self.at.report + 1, policy: 0, row: 0 };
+        self.check_room()?;
         Ok(true)
     }
 

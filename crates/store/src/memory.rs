@@ -104,26 +104,40 @@ impl Default for MemoryStore {
     }
 }
 
-/// Reads the rows that a large report still has in its input.
-fn rows(paper: &mut Paper) -> HeldRows {
-    match std::mem::replace(&mut paper.rows, PaperRows::Held(HeldRows::default())) {
-        PaperRows::Held(held) => held,
-        PaperRows::Streamed(source) => {
-            let (mut policies, mut failures) = (BTreeMap::new(), BTreeMap::<u64, Vec<_>>::new());
-            source.read(&mut |piece| {
-                policies.extend(piece.policies);
-                for (policy, _, row) in piece.failures {
-                    failures.entry(policy).or_default().push(row);
-                }
-                true
-            });
-            let with_failures = |(index, mut policy): (u64, PolicyResult)| {
-                policy.failure_details = failures.remove(&index).or(policy.failure_details);
-                policy
-            };
-            HeldRows::of(policies.into_iter().map(with_failures).collect())
+/// Reads the rows that large reports still have in their input.
+fn read_rows(filing: &mut Filing) -> Result<(), StoreError> {
+    let Filing::Reports { papers, .. } = filing else { return Ok(()) };
+    for paper in papers {
+        let PaperRows::Streamed(source) = &paper.rows else { continue };
+        let (mut policies, mut failures) = (BTreeMap::new(), BTreeMap::<u64, Vec<_>>::new());
+        let mut came = (0, 0);
+        source.read(&mut |piece| {
+            came = (came.0 + piece.policies.len() as u64, came.1 + piece.failures.len() as u64);
+            policies.extend(piece.policies);
+            for (policy, _, row) in piece.failures {
+                failures.entry(policy).or_default().push(row);
+            }
+            true
+        });
+        // As the SQLite store: sums beside no rows, or beside another report's, would be evidence of nothing.
+        if came != (paper.policy_count, paper.failure_count) {
+            let why = "a large report could not be read to its end".to_owned();
+            return Err(StoreError::Unavailable(why));
         }
-        PaperRows::Packed(_) | PaperRows::Loaded { .. } => HeldRows::default(),
+        let with_failures = |(index, mut policy): (u64, PolicyResult)| {
+            policy.failure_details = failures.remove(&index).or(policy.failure_details);
+            policy
+        };
+        let held = HeldRows::of(policies.into_iter().map(with_failures).collect());
+        paper.rows = PaperRows::Held(held);
+    }
+    Ok(())
+}
+
+fn held(rows: PaperRows) -> HeldRows {
+    match rows {
+        PaperRows::Held(held) => held,
+        PaperRows::Streamed(_) | PaperRows::Packed(_) | PaperRows::Loaded { .. } => HeldRows::default(),
     }
 }
 
@@ -188,10 +202,10 @@ impl State {
         ids.filter_map(unread).collect()
     }
 
-    fn add(&mut self, raw: i64, share: u64, received_at: UnixTime, mut paper: Paper) -> i64 {
+    fn add(&mut self, raw: i64, share: u64, received_at: UnixTime, paper: Paper) -> i64 {
         self.last_report += 1;
         let id = self.last_report;
-        let held = rows(&mut paper);
+        let held = held(paper.rows);
         self.digests.insert(paper.digest, id);
         let line = ReportLine {
             id,
@@ -336,10 +350,14 @@ impl Intake for MemoryStore {
         raw: RawInput,
         verdict: Verdict,
     ) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
+        let mut filing = Filing::prepare(verdict);
+        if let Err(error) = read_rows(&mut filing) {
+            return ready(Err(error));
+        }
         let mut state = self.state();
         let id = state.raw_id();
         state.raws.insert(id, raw);
-        ready(Ok(state.file(id, Filing::prepare(verdict), &self.quotas)))
+        ready(Ok(state.file(id, filing, &self.quotas)))
     }
 
     fn keep(&self, raw: RawInput) -> impl Future<Output = Result<i64, StoreError>> + Send {
@@ -389,7 +407,10 @@ impl Intake for MemoryStore {
         id: i64,
         verdict: Verdict,
     ) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
-        let filing = Filing::prepare(verdict);
+        let mut filing = Filing::prepare(verdict);
+        if let Err(error) = read_rows(&mut filing) {
+            return ready(Err(error));
+        }
         let mut state = self.state();
         ready(Ok(if state.set_aside.contains_key(&id) {
             state.file(id, filing, &self.quotas)
@@ -399,7 +420,10 @@ impl Intake for MemoryStore {
     }
 
     fn settle(&self, id: i64, verdict: Verdict) -> impl Future<Output = Result<Receipt, StoreError>> + Send {
-        let filing = Filing::prepare(verdict);
+        let mut filing = Filing::prepare(verdict);
+        if let Err(error) = read_rows(&mut filing) {
+            return ready(Err(error));
+        }
         let mut state = self.state();
         ready(Ok(if state.pending.contains(&id) {
             state.file(id, filing, &self.quotas)

@@ -5,7 +5,7 @@ mod support;
 use support::*;
 use tls_rpt::count::Bounds;
 use tls_rpt::{PolicyType, ResultType, Text};
-use tlsward_engine::facts::{Receipt, Road, SetAsideReason, Trust, Verdict};
+use tlsward_engine::facts::{Receipt, Road, Rows, SetAsideReason, Trust, Verdict};
 use tlsward_engine::ports::{
     Audit, Checks, DayRange, Evidence, Intake, RawOf, SPELLS_KEPT, StoreError, Unread,
 };
@@ -615,6 +615,31 @@ fn a_large_report_comes_to_the_same_as_if_it_were_held() {
         assert_eq!(pair[0].3, pair[1].3);
         assert_eq!(pair[0].4, pair[1].4);
     }
+}
+
+/// Proves: R7
+#[test]
+fn a_large_report_with_other_rows_than_were_counted_is_refused_and_leaves_nothing() {
+    let rows = [
+        failure(ResultType::CertificateExpired, "mx", 1),
+        failure(ResultType::CertificateNotTrusted, "mx", 2),
+    ];
+    let draft = draft(1, vec![sts("a.example", "enforce", 5, &rows), sts("b.example", "enforce", 5, &rows)]);
+    on_both!(store => {
+        for (policies, failures) in [(2, 5), (2, 3), (3, 4), (1, 4), (0, 0)] {
+            let mut report = draft.clone().streamed(2);
+            (report.policy_count, report.failure_count) = (policies, failures);
+            let refused = store.accept(raw("large"), filed(vec![report])).await;
+            assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{policies} {failures}: {refused:?}");
+            let totals = store.totals().await.expect("totals");
+            assert_eq!((totals.reports, totals.domains), (0, 0));
+        }
+        let mut none = draft.clone().streamed(2);
+        none.rows = Rows::Streamed(Box::new(Pieces { policies: Vec::new(), piece: 2 }));
+        assert!(matches!(store.accept(raw("large"), filed(vec![none])).await, Err(StoreError::Unavailable(_))));
+        // The same report goes through when it is read rightly.
+        stored(store.accept(raw("large"), filed(vec![draft.clone().streamed(2)])).await.expect("stored"));
+    });
 }
 
 #[test]

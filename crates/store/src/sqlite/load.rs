@@ -66,7 +66,8 @@ impl Writer<'_> {
                 let Some(paper) = papers.get_mut(*index) else { continue };
                 let loaded = PaperRows::Loaded { report: *report, held: HeldHead::default() };
                 if let PaperRows::Streamed(source) = std::mem::replace(&mut paper.rows, loaded) {
-                    parts.push((*report, source));
+                    let announced = (paper.policy_count, paper.failure_count);
+                    parts.push(Part { report: *report, source, announced });
                 }
             }
         }
@@ -169,13 +170,28 @@ impl Drop for Ending {
     }
 }
 
-fn load(mut end: Ending, path: &Path, parts: Vec<(i64, Box<dyn RowSource>)>) {
+/// A report whose rows are to be read.
+struct Part {
+    report: i64,
+    source: Box<dyn RowSource>,
+    /// Its policies and failure rows, as the verdict counted them.
+    announced: (u64, u64),
+}
+
+fn load(mut end: Ending, path: &Path, parts: Vec<Part>) {
     let mut heads = Vec::new();
-    for (report, source) in parts {
+    for Part { report, source, announced } in parts {
         let mut rows = RowWriter::new(Arc::clone(&end.queue), report);
         source.read(&mut |piece| rows.take(piece));
         drop(source);
-        let head = match rows.finish() {
+        let came = rows.came();
+        let is_written = rows.finish();
+        // Sums beside no rows, or beside another report's, would be evidence of nothing.
+        if is_written && came != announced {
+            tracing::error!(?came, ?announced, "a large report has other rows than were counted");
+            return;
+        }
+        let head = match is_written {
             true => count_sessions(&end.queue, path, report),
             false => Ok(None),
         };
@@ -229,6 +245,7 @@ struct RowWriter {
     batch: RowBatch,
     bytes: usize,
     next_failure: u64,
+    policies: u64,
     /// What the failure rows of policies that have not ended came to.
     open: BTreeMap<u64, Details>,
 }
@@ -236,7 +253,14 @@ struct RowWriter {
 impl RowWriter {
     fn new(queue: Arc<Queue>, report: i64) -> Self {
         let batch = RowBatch { report, ..RowBatch::default() };
-        Self { handover: Handover::new(queue), batch, bytes: 0, next_failure: 0, open: BTreeMap::new() }
+        Self {
+            handover: Handover::new(queue),
+            batch,
+            bytes: 0,
+            next_failure: 0,
+            policies: 0,
+            open: BTreeMap::new(),
+        }
     }
 
     fn take(&mut self, piece: RowPiece) -> bool {
@@ -262,6 +286,7 @@ impl RowWriter {
             let policy = PackedPolicy::of(policy);
             self.bytes += [&policy.strings, &policy.mx].into_iter().flatten().map(Vec::len).sum::<usize>();
             self.batch.policies.push((index, policy, details));
+            self.policies += 1;
             if !self.flush_if_full() {
                 return false;
             }
@@ -282,6 +307,11 @@ impl RowWriter {
         let batch = std::mem::replace(&mut self.batch, next);
         self.bytes = 0;
         self.handover.hand(|done| Job::Rows { batch, done })
+    }
+
+    /// Policies and failure rows so far.
+    fn came(&self) -> (u64, u64) {
+        (self.policies, self.next_failure)
     }
 
     fn finish(mut self) -> bool {

@@ -34,6 +34,9 @@ pub struct Observations {
     pub tlsrpt: DnsReply,
     /// TXT where a TLSRPT record is put by mistake; see `sts_elsewhere`.
     pub tlsrpt_elsewhere: Vec<(String, DnsReply)>,
+    /// What a wildcard makes of names that nobody uses: the names behind them, if they are aliases. Known where either
+    /// record was looked for at wrong names.
+    pub wildcard_aliases: Vec<String>,
     /// The places for reports that the record names.
     pub ruas: Vec<RuaProbe>,
     /// Sub-domains with MX records of their own.
@@ -169,6 +172,14 @@ pub enum Cut {
 }
 
 impl Observations {
+    /// Where the asked name of `reply` leads, if somebody made it an alias. A wildcard CNAME gives aliases at every name,
+    /// also at that of the `other` record and at those that nobody uses: nothing was meant by that.
+    pub(super) fn meant_alias<'a>(&self, reply: &'a DnsReply, other: &DnsReply) -> Option<&'a str> {
+        let led = aliases(reply);
+        let is_meant = led != aliases(other) && led != self.wildcard_aliases;
+        led.last().filter(|_| is_meant).map(String::as_str)
+    }
+
     /// Whether this machine has no way into IPv6: every address of that family, at whatever host, failed before a
     /// packet left. One host's own trouble looks different.
     #[must_use]

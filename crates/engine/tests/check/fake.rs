@@ -159,6 +159,14 @@ impl Fake {
         }
     }
 
+    /// Answers at these names, as a wildcard does at every name that is not there, with an alias and no records.
+    pub(crate) fn wildcard_alias(&mut self, names: &[&str], target: &str) {
+        for name in names {
+            self.txt(name, &[]);
+            self.alias(name, RecordKind::Txt, target);
+        }
+    }
+
     pub(crate) fn serve(&mut self, host: &str, address: &str, chain: &[Bytes], answer: HttpAnswer) {
         let exchange =
             HttpsExchange { address: Some(ip(address)), tls: Some(session_with(chain)), outcome: Ok(answer) };

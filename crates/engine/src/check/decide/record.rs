@@ -8,7 +8,6 @@ use super::Case;
 use crate::check::advice;
 use crate::check::code::{Code, Level};
 use crate::check::gather::{STS_VERSION, has_record};
-use crate::check::observations::aliases;
 use crate::check::text::{list, tame, tame_bytes};
 use crate::ports::DnsReply;
 
@@ -121,9 +120,7 @@ fn absent(case: &mut Case<'_>, name: &str) -> RecordState {
         case.findings.add(Code::StsRecordAtWrongName, name, &what).fix_by(fix);
         return RecordState::Misplaced;
     }
-    // A domain with a wildcard CNAME has aliases at every name: nothing was meant by that.
-    let targets = aliases(&seen.sts);
-    if let Some(target) = targets.last().filter(|_| targets != aliases(&seen.tlsrpt)) {
+    if let Some(target) = seen.meant_alias(&seen.sts, &seen.tlsrpt) {
         let what = format!("{name} is an alias for {}.", tame(target));
         case.findings.add(Code::StsRecordDanglingAlias, name, &what).fix_by(fix);
         return RecordState::Misplaced;

@@ -8,7 +8,7 @@ use super::Case;
 use super::mx::MailState;
 use crate::check::advice;
 use crate::check::code::{Code, Level};
-use crate::check::observations::{HostReplies, RuaProbe, RuaSeen, aliases};
+use crate::check::observations::{HostReplies, RuaProbe, RuaSeen};
 use crate::check::report::RuaFacts;
 use crate::check::text::{list, tame, tame_bytes};
 use crate::ports::DnsReply;
@@ -71,9 +71,7 @@ fn missing(case: &mut Case<'_>, name: &str, texts: &[Vec<u8>], policy: Option<&P
         case.findings.add(Code::TlsrptAtWrongName, name, &what).fix_by(fix);
         return;
     }
-    // A wildcard CNAME gives aliases at every name: nothing was meant by that.
-    let targets = aliases(&seen.tlsrpt);
-    if let Some(target) = targets.last().filter(|_| targets != aliases(&seen.sts)) {
+    if let Some(target) = seen.meant_alias(&seen.tlsrpt, &seen.sts) {
         let what = format!("{name} is an alias for {}.", tame(target));
         case.findings.add(Code::TlsrptDanglingAlias, name, &what).fix_by(fix);
         return;

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use futures_util::future::{join, join_all, join3};
 use mta_sts::policy_domain::{POLICY_PATH, PolicyDomain};
 
-use super::observations::{Cut, Fetch, HostReplies, Observations, Subdomain};
+use super::observations::{Cut, Fetch, HostReplies, Observations, Subdomain, aliases};
 use super::options::{ADDRESSES_AT_ONCE, MAX_ADDRESSES, Options};
 use crate::ports::{DnsReply, HttpsTarget, RecordKind, World};
 pub(crate) use hosts::Mail;
@@ -52,6 +52,8 @@ pub async fn gather<W: World>(world: &W, domain: &PolicyDomain, options: &Option
     let (PolicySeen { sts, replies, fetches, cut }, sts_elsewhere, subdomains) = sts;
     let Mail { mx, apex, hosts, cuts } = mail;
     let (tlsrpt, tlsrpt_elsewhere, ruas, rua_cut) = reports;
+    let wildcard_aliases =
+        [&sts_elsewhere, &tlsrpt_elsewhere].into_iter().find_map(|seen| seen.wildcard.clone());
 
     let mut all_cuts: Vec<Cut> = cut.into_iter().chain(cuts).chain(rua_cut).collect();
     all_cuts.dedup();
@@ -59,14 +61,15 @@ pub async fn gather<W: World>(world: &W, domain: &PolicyDomain, options: &Option
         domain: domain.clone(),
         dnssec: world.dnssec(),
         sts,
-        sts_elsewhere,
+        sts_elsewhere: sts_elsewhere.records,
         policy_host: replies,
         fetches,
         mx,
         apex,
         hosts,
         tlsrpt,
-        tlsrpt_elsewhere,
+        tlsrpt_elsewhere: tlsrpt_elsewhere.records,
+        wildcard_aliases: wildcard_aliases.unwrap_or_default(),
         ruas,
         subdomains,
         cuts: all_cuts,
@@ -123,7 +126,16 @@ pub(crate) fn bounded(mut addresses: Vec<IpAddr>, limit: usize) -> (Vec<IpAddr>,
     (kept, Some(cut))
 }
 
-/// Replies at other names that hold a record which nobody reads there.
+/// What stands at names at which nobody looks.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    /// Replies that hold a record.
+    records: Vec<(String, DnsReply)>,
+    /// Where a wildcard leads, if there is one that is an alias.
+    wildcard: Option<Vec<String>>,
+}
+
+/// Looks for a record where it is put by mistake.
 async fn look_elsewhere<W: World>(
     within: &Within<'_, W>,
     right: &DnsReply,
@@ -131,16 +143,26 @@ async fn look_elsewhere<W: World>(
     right_label: &str,
     labels: &[&str],
     version: &[u8],
-) -> Vec<(String, DnsReply)> {
+) -> Elsewhere {
     if right.failure().is_some() || has_record(right, version) {
-        return Vec::new();
+        return Elsewhere::default();
     }
     let mut names: Vec<String> = labels.iter().map(|label| format!("{label}.{domain}")).collect();
     names.push(domain.to_owned());
     // The zone file's classic: a name without the dot at its end.
     names.push(format!("{right_label}.{domain}.{domain}"));
     let replies = join_all(names.iter().map(|name| within.look_up(name, RecordKind::Txt))).await;
-    names.into_iter().zip(replies).filter(|(_, reply)| has_record(reply, version)).collect()
+    // One such name may be an alias by itself (`mta-sts` at a provider); two that lead to one place are so by a wildcard.
+    let below = replies.iter().zip(&names).filter(|(_, name)| name.as_str() != domain);
+    let mut led: Vec<&[String]> =
+        below.map(|(reply, _)| aliases(reply)).filter(|led| !led.is_empty()).collect();
+    led.sort_unstable();
+    let wildcard = led.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(one.to_vec()),
+        _ => None,
+    });
+    let records = names.into_iter().zip(replies).filter(|(_, reply)| has_record(reply, version)).collect();
+    Elsewhere { records, wildcard }
 }
 
 /// Whether a TXT record means to be of this version.

@@ -93,6 +93,33 @@ fn faults_of_the_record() {
             None,
         ),
         (
+            "a wildcard alias beside a TLSRPT record is nothing that was meant either",
+            |f| {
+                f.addresses(POLICY_HOST, &[]);
+                f.wildcard_alias(
+                    &[RECORD, "_mta_sts.example.test", "_mtasts.example.test"],
+                    "www.example.test",
+                );
+            },
+            &["sts-not-published"],
+            None,
+        ),
+        (
+            "alias to nothing, under a wildcard that leads elsewhere",
+            |f| {
+                f.wildcard_alias(&["_mta_sts.example.test", "_mtasts.example.test"], "www.example.test");
+                f.wildcard_alias(&[RECORD], "_mta-sts.provider.test");
+            },
+            &["sts-record-dangling-alias"],
+            Broken,
+        ),
+        (
+            "alias to nothing, where the policy host is an alias for the same",
+            |f| f.wildcard_alias(&[RECORD, POLICY_HOST], "mta-sts.provider.test"),
+            &["sts-record-dangling-alias"],
+            Broken,
+        ),
+        (
             "no answer",
             |f| f.fail(RECORD, RecordKind::Txt, DnsFailure::Server("SERVFAIL".to_owned())),
             &["dns-failed"],

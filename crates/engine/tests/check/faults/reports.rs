@@ -61,6 +61,14 @@ fn faults_of_the_reports() {
             Delivers,
         ),
         (
+            "a wildcard alias beside an MTA-STS record is nothing that was meant",
+            |f| {
+                f.wildcard_alias(&[TLSRPT, "_tlsrpt.example.test", "_tls.example.test"], "www.example.test");
+            },
+            &["enforced-without-reports"],
+            Delivers,
+        ),
+        (
             "ftp only",
             |f| f.txt(TLSRPT, &["v=TLSRPTv1; rua=ftp://reports.test/"]),
             &["tlsrpt-no-usable-rua"],

@@ -198,7 +198,7 @@ impl Observations {
 }
 
 /// ENETUNREACH and its kin, which the system's own text names: the port has no finer word for it.
-fn is_without_route(failure: &ConnectFailure) -> bool {
+pub(crate) fn is_without_route(failure: &ConnectFailure) -> bool {
     let ConnectFailure::Unreachable(text) = failure else { return false };
     let text = text.to_ascii_lowercase();
     ["network is unreachable", "cannot assign requested address", "address family not supported"]

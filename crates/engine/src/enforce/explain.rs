@@ -3,6 +3,8 @@
 //! Connects to the policy host as a sender does (nothing is requested over a certificate that does not hold), and to no
 //! MX host: what is said of those is what a sender would ask of them. Nothing fails: trouble is an outcome.
 
+use std::net::IpAddr;
+
 use futures_util::future::join;
 use mta_sts::policy::{Mode, Policy};
 use mta_sts::policy_domain::{NoPolicyDomain, POLICY_PATH, PolicyDomain};
@@ -14,7 +16,7 @@ use smtp_dane::pkix::{self, TrustRoots};
 use super::explanation::{Applied, Explanation, HostRule, Step, StepName, StepOutcome};
 use super::rule::Way;
 use crate::check::gather::{Within, bounded, look_up_mail};
-use crate::check::observations::HostReplies;
+use crate::check::observations::{HostReplies, is_without_route};
 use crate::check::text::{list, tame, tame_bytes, tls_failure};
 use crate::check::{MAX_ADDRESSES, Options, PolicyFacts};
 use crate::facts::UnixTime;
@@ -120,6 +122,15 @@ async fn find_policy<W: World>(
         );
         return Found::Unknown;
     };
+    if let Err(HttpsFailure::Connect(failure)) = &exchange.outcome
+        && is_without_route(failure)
+        && addresses.iter().any(IpAddr::is_ipv6)
+    {
+        // What this machine lacks says nothing of what a sender would find there.
+        let text = format!("{}: this machine has no way into IPv6.", tame(&failure.to_string()));
+        walk.step(StepName::Fetch, StepOutcome::Unknown, &domain.policy_url(), &text, "RFC 8461 §3.3");
+        return Found::Unknown;
+    }
     match walk.answer(domain, &exchange, roots, now) {
         Some(policy) => Found::Policy(policy, id),
         // RFC 8461 §3.3: with nothing cached, as if there were no MTA-STS.

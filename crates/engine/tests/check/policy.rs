@@ -1,10 +1,10 @@
 //! What a sender would apply, step by step: each way off the road, and what holds for each MX host.
 
 use tlsward_engine::enforce::{Applied, Explanation, Rule, StepOutcome, explain_policy};
-use tlsward_engine::ports::{DnsFailure, Dnssec, RecordData, RecordKind};
+use tlsward_engine::ports::{ConnectFailure, DnsFailure, Dnssec, HttpsFailure, RecordData, RecordKind};
 
 use crate::chains::{LONG, NOW, self_signed};
-use crate::fake::{DOMAIN, Fake, MX, POLICY, POLICY_HOST, run, session_with};
+use crate::fake::{DOMAIN, Fake, MX, POLICY, POLICY_ADDRESSES, POLICY_HOST, run, session_with};
 use crate::options;
 
 fn explain(fake: &Fake, next_hop: &str) -> Explanation {
@@ -27,7 +27,7 @@ fn each_way_off_the_road_is_named_where_it_leaves() {
     use Applied::{CouldNotTell, None, Policy};
     use StepOutcome::{Ended, Passed, Unknown};
     type Row = (&'static str, fn(&mut Fake), Applied, (&'static str, StepOutcome), Rule);
-    let rows: [Row; 14] = [
+    let rows: [Row; 15] = [
         ("enforced", |_| {}, Policy, ("mode", Passed), Rule::Sts),
         (
             "testing",
@@ -74,6 +74,20 @@ fn each_way_off_the_road_is_named_where_it_leaves() {
             },
             CouldNotTell,
             ("policy-host", Unknown),
+            Rule::Opportunistic,
+        ),
+        (
+            "policy host over IPv6 only, on a machine without it",
+            |f| {
+                f.addresses(POLICY_HOST, &POLICY_ADDRESSES[1..]);
+                let failure = ConnectFailure::Unreachable("Network is unreachable (os error 101)".to_owned());
+                f.each_policy(|e| {
+                    e.tls = Option::None;
+                    e.outcome = Err(HttpsFailure::Connect(failure.clone()));
+                });
+            },
+            CouldNotTell,
+            ("fetch", Unknown),
             Rule::Opportunistic,
         ),
         ("nobody listens", |f| f.https.clear(), None, ("fetch", Ended), Rule::Opportunistic),

@@ -6,7 +6,9 @@ use tlsward_engine::check::{
 use tlsward_engine::ports::{ConnectFailure, DnsReply, HttpsFailure, RecordData, RecordKind, SmtpOutcome};
 
 use crate::chains::LONG;
-use crate::fake::{DOMAIN, Fake, MX, MX_ADDRESSES, POLICY, POLICY_ADDRESSES, POLICY_HOST, ip, run};
+use crate::fake::{
+    DOMAIN, Fake, MX, MX_ADDRESSES, POLICY, POLICY_ADDRESSES, POLICY_HOST, ip, policy_answer, run,
+};
 use crate::{check, codes, options};
 
 /// Proves: E2, E3
@@ -128,6 +130,39 @@ fn a_machine_without_ipv6_blames_nobody() {
 
     fake.outcome(MX_ADDRESSES[0][1], &SmtpOutcome::NotReached(ConnectFailure::Refused));
     assert_eq!(codes(&check(&fake)), ["policy-host-unreachable", "mx-unreachable", "mx-unreachable"]);
+}
+
+/// Where the policy is served over IPv6 only, a machine without it knows nothing of the policy.
+#[test]
+fn a_policy_host_that_a_machine_without_ipv6_cannot_reach_is_unknown_and_not_broken() {
+    let unreachable = ConnectFailure::Unreachable("Network is unreachable (os error 101)".to_owned());
+    let mut fake = Fake::healthy();
+    fake.addresses(POLICY_HOST, &POLICY_ADDRESSES[1..]);
+    let key = |address: &str| (POLICY_HOST.to_owned(), ip(address));
+    fake.https.get_mut(&key(POLICY_ADDRESSES[1])).unwrap().outcome =
+        Err(HttpsFailure::Connect(unreachable.clone()));
+    for [_, v6] in MX_ADDRESSES {
+        fake.outcome(v6, &SmtpOutcome::NotReached(unreachable.clone()));
+    }
+    let report = check(&fake);
+    assert_eq!(codes(&report), ["ipv6-not-testable"]);
+    assert_eq!(report.verdict, Verdict::Unknown);
+
+    // Over IPv4 nobody listens: over IPv6 somebody may.
+    fake.addresses(POLICY_HOST, &POLICY_ADDRESSES);
+    fake.https.remove(&key(POLICY_ADDRESSES[0]));
+    let report = check(&fake);
+    assert_eq!(codes(&report), ["policy-host-unreachable", "ipv6-not-testable"]);
+    assert_eq!(report.verdict, Verdict::Unknown);
+
+    // Over IPv4 there is an answer, and it is no policy.
+    fake.serve(
+        POLICY_HOST,
+        POLICY_ADDRESSES[0],
+        &fake.authority.chain(&[POLICY_HOST], LONG),
+        policy_answer("x"),
+    );
+    assert_eq!(check(&fake).verdict, Verdict::Broken);
 }
 
 /// A policy of 64 KiB costs neither thousands of findings nor megabytes of advice.

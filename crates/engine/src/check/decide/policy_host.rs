@@ -84,10 +84,10 @@ pub(super) fn judge(case: &mut Case<'_>, is_announced: bool) -> PolicyState {
 
     if is_announced {
         names_nothing(case, &host);
-        let works_somewhere = usable.is_some();
+        let may_work_elsewhere = usable.is_some() || is_hidden(case);
         by_address.note(&mut case.findings, &host, seen.fetches.len(), |fault, finding| match fault.code {
             // RFC 8305: who finds one address dead tries the next.
-            Code::PolicyHostUnreachable if works_somewhere => {
+            Code::PolicyHostUnreachable if may_work_elsewhere => {
                 finding.at(Level::Warning);
             }
             Code::PolicyCertificateExpiresSoon => {
@@ -115,7 +115,27 @@ pub(super) fn judge(case: &mut Case<'_>, is_announced: bool) -> PolicyState {
 fn is_unknown(case: &Case<'_>) -> bool {
     let seen = case.seen;
     let not_asked = seen.fetches.iter().any(|fetch| fetch.exchange.is_none());
-    not_asked || (seen.policy_host.failure().is_some() && seen.fetches.is_empty())
+    not_asked || is_hidden(case) || (seen.policy_host.failure().is_some() && seen.fetches.is_empty())
+}
+
+/// Whether only addresses of IPv6, which this machine cannot reach, may serve a policy: a sender that has IPv6 tries
+/// them where the others are dead.
+fn is_hidden(case: &Case<'_>) -> bool {
+    if !case.lacks_ipv6 {
+        return false;
+    }
+    let (hidden, others): (Vec<&Fetch>, Vec<&Fetch>) =
+        case.seen.fetches.iter().partition(|fetch| fetch.address.is_ipv6());
+    let is_dead = |fetch: &&Fetch| {
+        let failure = fetch.exchange.as_ref().and_then(|exchange| exchange.outcome.as_ref().err());
+        matches!(
+            failure,
+            Some(HttpsFailure::Connect(
+                ConnectFailure::Refused | ConnectFailure::Unreachable(_) | ConnectFailure::TimedOut
+            ))
+        )
+    };
+    !hidden.is_empty() && others.iter().all(is_dead)
 }
 
 /// The host itself: is it in DNS?

@@ -165,6 +165,27 @@ fn a_policy_host_that_a_machine_without_ipv6_cannot_reach_is_unknown_and_not_bro
     assert_eq!(check(&fake).verdict, Verdict::Broken);
 }
 
+/// Two addresses of one host may show certificates of different ages: what is told is of the one that ends first.
+#[test]
+fn of_certificates_that_expire_soon_the_soonest_is_told_in_whatever_order_they_are_seen() {
+    for [first, second] in [[18, 28], [28, 18]] {
+        let mut fake = Fake::healthy();
+        for (number, day) in [first, second].into_iter().enumerate() {
+            let period = ((2026, 1, 1), (2027, 1, day));
+            let chain = fake.authority.chain(&[MX[0]], period);
+            fake.session(MX_ADDRESSES[0][number], &chain);
+            let chain = fake.authority.chain(&[POLICY_HOST], period);
+            fake.serve(POLICY_HOST, POLICY_ADDRESSES[number], &chain, policy_answer(POLICY));
+        }
+        let report = check(&fake);
+        assert_eq!(codes(&report), ["policy-certificate-expires-soon", "mx-certificate-expires-soon"]);
+        for finding in &report.findings {
+            assert_eq!(finding.level, Level::Error, "{first} {second}: {}", finding.text);
+            assert!(finding.text.contains("2027-01-18"), "{first} {second}: {}", finding.text);
+        }
+    }
+}
+
 /// A policy of 64 KiB costs neither thousands of findings nor megabytes of advice.
 #[test]
 fn a_policy_with_thousands_of_patterns_is_cut_and_noted() {

@@ -27,7 +27,17 @@ pub(super) struct Judged {
     pub(super) is_trusted: bool,
     pub(super) expires_in_days: Option<i64>,
     /// The certificate is good and about to expire.
-    pub(super) expires_soon: Option<(String, Level)>,
+    pub(super) expires_soon: Option<Expiry>,
+}
+
+/// How soon a certificate expires.
+#[derive(Debug, Clone)]
+pub(super) struct Expiry {
+    pub(super) code: Code,
+    /// When, in Unix seconds.
+    pub(super) at: i64,
+    pub(super) what: String,
+    pub(super) level: Level,
 }
 
 /// Judges chains for one host.
@@ -62,7 +72,8 @@ impl<'a> Judge<'a> {
         let expires_soon = match (expires, expires_in_days) {
             (Some(expires), Some(days)) if is_trusted && days <= SOON_DAYS => {
                 let level = if days <= URGENT_DAYS { Level::Error } else { Level::Warning };
-                Some((format!("the certificate expires on {}, in {days} days", day(expires)), level))
+                let what = format!("the certificate expires on {}, in {days} days", day(expires));
+                Some(Expiry { code: codes(self.whose).expires_soon, at: expires, what, level })
             }
             _ => None,
         };
@@ -114,6 +125,7 @@ impl<'a> Judge<'a> {
 
 struct Codes {
     expired: Code,
+    expires_soon: Code,
     not_yet_valid: Code,
     name_mismatch: Code,
     self_signed: Code,
@@ -126,6 +138,7 @@ fn codes(whose: Whose) -> Codes {
     match whose {
         Whose::Mx => Codes {
             expired: Code::MxCertificateExpired,
+            expires_soon: Code::MxCertificateExpiresSoon,
             not_yet_valid: Code::MxCertificateNotYetValid,
             name_mismatch: Code::MxCertificateNameMismatch,
             self_signed: Code::MxCertificateSelfSigned,
@@ -135,6 +148,7 @@ fn codes(whose: Whose) -> Codes {
         },
         Whose::PolicyHost => Codes {
             expired: Code::PolicyCertificateExpired,
+            expires_soon: Code::PolicyCertificateExpiresSoon,
             not_yet_valid: Code::PolicyCertificateNotYetValid,
             name_mismatch: Code::PolicyCertificateNameMismatch,
             self_signed: Code::PolicyCertificateSelfSigned,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::certificate::Expiry;
 use crate::check::code::{Code, Level};
 use crate::check::report::Finding;
 use crate::check::text::{list, tame};
@@ -90,6 +91,8 @@ pub(super) struct Fault {
     /// What was seen at the first address.
     pub(super) what: String,
     pub(super) addresses: Vec<IpAddr>,
+    /// Of a certificate that expires soon: when, and how much that matters.
+    expiry: Option<(i64, Level)>,
 }
 
 impl ByAddress {
@@ -97,7 +100,19 @@ impl ByAddress {
         match self.faults.iter_mut().find(|fault| fault.code == code) {
             Some(fault) if fault.addresses.contains(&address) => {}
             Some(fault) => fault.addresses.push(address),
-            None => self.faults.push(Fault { code, what: what.into(), addresses: vec![address] }),
+            None => {
+                self.faults.push(Fault { code, what: what.into(), addresses: vec![address], expiry: None });
+            }
+        }
+    }
+
+    /// A certificate that expires soon, at one address. Of several the soonest is told, at its level.
+    pub(super) fn add_expiry(&mut self, address: IpAddr, expiry: &Expiry) {
+        self.add(expiry.code, address, expiry.what.as_str());
+        let known = self.faults.iter_mut().find(|fault| fault.code == expiry.code);
+        if let Some(fault) = known.filter(|fault| fault.expiry.is_none_or(|(at, _)| expiry.at < at)) {
+            fault.what.clone_from(&expiry.what);
+            fault.expiry = Some((expiry.at, expiry.level));
         }
     }
 
@@ -115,7 +130,11 @@ impl ByAddress {
                 _ => format!("{host} at {}", list(&fault.addresses)),
             };
             let what = format!("{place}: {}.", fault.what);
-            each(fault, findings.add(fault.code, host, &what));
+            let finding = findings.add(fault.code, host, &what);
+            if let Some((_, level)) = fault.expiry {
+                finding.at(level);
+            }
+            each(fault, finding);
         }
     }
 }

@@ -118,7 +118,6 @@ fn judge_host(case: &mut Case<'_>, host: &MxHost, policy: Option<&Policy>, stake
 
     let mut certificates = Judge::new(&host.host, Whose::Mx, case.roots, case.now);
     let mut faults = ByAddress::default();
-    let mut expires_soon = None;
     let mut ends = Vec::new();
     for probe in &host.probes {
         let (end, shown) = if case.lacks_ipv6 && probe.address.is_ipv6() {
@@ -126,9 +125,8 @@ fn judge_host(case: &mut Case<'_>, host: &MxHost, policy: Option<&Policy>, stake
         } else {
             judge_probe(probe, &mut certificates, &mut faults)
         };
-        if let Some((what, level)) = shown.as_ref().and_then(|judged| judged.expires_soon.clone()) {
-            faults.add(Code::MxCertificateExpiresSoon, probe.address, what);
-            expires_soon = Some(level);
+        if let Some(expiry) = shown.as_ref().and_then(|judged| judged.expires_soon.as_ref()) {
+            faults.add_expiry(probe.address, expiry);
         }
         facts.addresses.push(address_facts(probe, &end, shown.as_ref()));
         ends.push((probe.address, end));
@@ -141,9 +139,6 @@ fn judge_host(case: &mut Case<'_>, host: &MxHost, policy: Option<&Policy>, stake
     // RFC 7672 §3.1.1: to those who use DANE the certificate is good; without a policy nobody else looks at it.
     let forgiven = stake == Stake::NoPolicy && dane == DaneState::Pass;
     faults.note(&mut case.findings, &host.host, host.probes.len(), |fault, finding| {
-        if fault.code == Code::MxCertificateExpiresSoon {
-            finding.at(expires_soon.unwrap_or(Level::Warning));
-        }
         if stake == Stake::NoPolicy && finding.level == Level::Error && is_about_tls(fault.code) {
             finding.at(Level::Warning);
         }

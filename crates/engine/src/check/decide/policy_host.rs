@@ -47,7 +47,6 @@ pub(super) fn judge(case: &mut Case<'_>, is_announced: bool) -> PolicyState {
     let mut certificates = Judge::new(&host, Whose::PolicyHost, case.roots, case.now);
     let mut served: Vec<Served<'_>> = Vec::new();
     let mut usable: Option<Policy> = None;
-    let mut expires_soon = None;
 
     let lacks_ipv6 = case.lacks_ipv6;
     for fetch in seen.fetches.iter().filter(|fetch| !(lacks_ipv6 && fetch.address.is_ipv6())) {
@@ -60,9 +59,8 @@ pub(super) fn judge(case: &mut Case<'_>, is_announced: bool) -> PolicyState {
         for (code, what) in certificate.iter().flat_map(|judged| &judged.faults) {
             by_address.add(*code, fetch.address, what.as_str());
         }
-        if let Some((what, level)) = certificate.and_then(|judged| judged.expires_soon) {
-            by_address.add(Code::PolicyCertificateExpiresSoon, fetch.address, what);
-            expires_soon = Some(level);
+        if let Some(expiry) = certificate.and_then(|judged| judged.expires_soon) {
+            by_address.add_expiry(fetch.address, &expiry);
         }
         let Some(answer) = answer_of(fetch, &mut by_address) else { continue };
         if served.iter().all(|known| known.answer != answer) {
@@ -85,15 +83,11 @@ pub(super) fn judge(case: &mut Case<'_>, is_announced: bool) -> PolicyState {
     if is_announced {
         names_nothing(case, &host);
         let may_work_elsewhere = usable.is_some() || is_hidden(case);
-        by_address.note(&mut case.findings, &host, seen.fetches.len(), |fault, finding| match fault.code {
+        by_address.note(&mut case.findings, &host, seen.fetches.len(), |fault, finding| {
             // RFC 8305: who finds one address dead tries the next.
-            Code::PolicyHostUnreachable if may_work_elsewhere => {
+            if fault.code == Code::PolicyHostUnreachable && may_work_elsewhere {
                 finding.at(Level::Warning);
             }
-            Code::PolicyCertificateExpiresSoon => {
-                finding.at(expires_soon.unwrap_or(Level::Warning));
-            }
-            _ => {}
         });
         for one in &served {
             policy_body::note_faults(case, &one.parsed, one.answer);

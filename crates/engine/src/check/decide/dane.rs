@@ -1,5 +1,7 @@
 //! What DANE says of one MX host, beside and before MTA-STS (RFC 8461 §2).
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use smtp_dane::applicability::{Applicability, InsecureMx, NotApplicable, Unreachable};
 use smtp_dane::tlsa::Tlsa;
@@ -19,8 +21,10 @@ pub(super) enum DaneState {
     None,
     /// Every chain matches.
     Pass,
-    /// Some chain does not, or the records cannot be looked up: senders that use DANE do not deliver.
+    /// No chain does, or the records cannot be looked up: senders that use DANE do not deliver.
     Fail,
+    /// Some chain does and this address's does not: senders that use DANE go on to the next address.
+    Partly(IpAddr),
     /// Secure records, none usable: encryption is mandatory, and MTA-STS decides.
     Unusable,
     /// Records without a signature.
@@ -34,7 +38,7 @@ impl DaneState {
         match self {
             Self::None => "none",
             Self::Pass => "pass",
-            Self::Fail => "fail",
+            Self::Fail | Self::Partly(_) => "fail",
             Self::Unusable => "unusable",
             Self::Unsigned => "unsigned",
             Self::Unknown => "unknown",
@@ -42,8 +46,11 @@ impl DaneState {
     }
 }
 
+/// The chain that an address showed.
+pub(super) type Shown<'a> = (IpAddr, &'a [Bytes]);
+
 /// Judges one host by the chains that it showed. `sts_passes`: the same chains satisfy MTA-STS.
-pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts_passes: bool) -> DaneState {
+pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[Shown<'_>], sts_passes: bool) -> DaneState {
     let seen = case.seen;
     if !seen.dnssec.is_working() {
         return DaneState::Unknown;
@@ -82,7 +89,7 @@ pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts
                 format!("`{record}`: {why}")
             });
             let what = format!("{}.", list(reasons));
-            let fix = suggestion(host, chains, "Publish this record:");
+            let fix = suggestion(host, chains.first().map(|(_, chain)| *chain), "Publish this record:");
             case.findings.add(Code::DaneUnusable, &host.host, &what).fix_by(fix);
             DaneState::Unusable
         }
@@ -91,20 +98,26 @@ pub(super) fn judge(case: &mut Case<'_>, host: &MxHost, chains: &[&[Bytes]], sts
                 return DaneState::Unknown;
             }
             let names: Vec<&str> = references.iter().map(String::as_str).collect();
-            let refused = chains.iter().find_map(|chain| {
-                let verdict = dane::judge(&rrset, chain, &names, case.now);
-                refusal(&rrset, &verdict)
-            });
-            match refused {
-                None if mx_is_signed => DaneState::Pass,
-                None => {
+            let refused: Vec<(Shown<'_>, String)> = chains
+                .iter()
+                .filter_map(|(address, chain)| {
+                    let verdict = dane::judge(&rrset, chain, &names, case.now);
+                    Some(((*address, *chain), refusal(&rrset, &verdict)?))
+                })
+                .collect();
+            let Some(((address, chain), why)) = refused.first() else {
+                if !mx_is_signed {
                     case.findings.add(Code::DaneMxUnsigned, &host.host, "");
-                    DaneState::Pass
                 }
-                Some(why) => {
-                    mismatch(case, host, chains, &why, sts_passes, mx_is_signed);
-                    if mx_is_signed { DaneState::Fail } else { DaneState::Unknown }
-                }
+                return DaneState::Pass;
+            };
+            let is_partial = refused.len() < chains.len();
+            let place = if is_partial { format!("{} at {address}", host.host) } else { host.host.clone() };
+            mismatch(case, host, &place, chain, why, sts_passes, mx_is_signed);
+            match (mx_is_signed, is_partial) {
+                (false, _) => DaneState::Unknown,
+                (true, true) => DaneState::Partly(*address),
+                (true, false) => DaneState::Fail,
             }
         }
     }
@@ -125,16 +138,20 @@ fn refusal(rrset: &[Tlsa], verdict: &dane::Verdict) -> Option<String> {
 fn mismatch(
     case: &mut Case<'_>,
     host: &MxHost,
-    chains: &[&[Bytes]],
+    place: &str,
+    chain: &[Bytes],
     why: &str,
     sts_passes: bool,
     mx_is_signed: bool,
 ) {
     let beside =
         if sts_passes { " The certificate itself is good, so MTA-STS alone would pass." } else { "" };
-    let what = format!("{}: {why}.{beside}", host.host);
-    let fix =
-        suggestion(host, chains, "If this is the right certificate, publish this record beside the others:");
+    let what = format!("{place}: {why}.{beside}");
+    let fix = suggestion(
+        host,
+        Some(chain),
+        "If this is the right certificate, publish this record beside the others:",
+    );
     let finding = case.findings.add(Code::DaneMismatch, &host.host, &what).fix_by(fix);
     if !mx_is_signed {
         finding.at(Level::Warning);
@@ -142,8 +159,8 @@ fn mismatch(
 }
 
 /// The record for the certificate that the host shows.
-fn suggestion(host: &MxHost, chains: &[&[Bytes]], before: &str) -> String {
-    let leaf = chains.first().and_then(|chain| chain.first());
+fn suggestion(host: &MxHost, chain: Option<&[Bytes]>, before: &str) -> String {
+    let leaf = chain.and_then(<[Bytes]>::first);
     let Some(leaf) = leaf.and_then(|leaf| Certificate::parse(leaf).ok()) else {
         return Code::DaneMismatch.about().remedy.to_owned();
     };

@@ -131,7 +131,8 @@ fn judge_host(case: &mut Case<'_>, host: &MxHost, policy: Option<&Policy>, stake
         facts.addresses.push(address_facts(probe, &end, shown.as_ref()));
         ends.push((probe.address, end));
     }
-    let chains: Vec<&[Bytes]> = host.probes.iter().filter_map(chain_of).collect();
+    let chains: Vec<(IpAddr, &[Bytes])> =
+        host.probes.iter().filter_map(|probe| Some((probe.address, chain_of(probe)?))).collect();
     let sts_passes = !chains.is_empty() && ends.iter().all(|(_, end)| !matches!(end, End::Bad(_)));
     let dane = dane::judge(case, host, &chains, sts_passes);
     facts.dane = dane.as_wire();
@@ -156,6 +157,8 @@ fn judge_host(case: &mut Case<'_>, host: &MxHost, policy: Option<&Policy>, stake
         outcome = Use::No("the policy does not cover it".to_owned());
     } else if dane == DaneState::Fail {
         outcome = Use::No("DANE: its TLSA records do not match, or cannot be looked up".to_owned());
+    } else if let (DaneState::Partly(address), Use::Yes) = (dane, &outcome) {
+        outcome = Use::Partly(format!("{address}: DANE: the TLSA records of the host do not match"));
     }
     settle(facts, outcome)
 }
@@ -336,7 +339,7 @@ fn by_addresses(ends: &[(IpAddr, End)]) -> Use {
 
 /// L13, G8: reports on DANE may go to the host's own record.
 fn tlsrpt_at_host(case: &mut Case<'_>, host: &MxHost, dane: DaneState) {
-    if !matches!(dane, DaneState::Pass | DaneState::Fail) {
+    if !matches!(dane, DaneState::Pass | DaneState::Fail | DaneState::Partly(_)) {
         return;
     }
     // Under the domain itself the record was looked at already.

@@ -1,11 +1,14 @@
 //! DANE beside MTA-STS.
 
 use tlsward_engine::check::Verdict;
-use tlsward_engine::ports::{DnsFailure, DnsReply, Dnssec, RecordKind, Security};
+use tlsward_engine::ports::{
+    ConnectFailure, DnsFailure, DnsReply, Dnssec, RecordKind, Security, SmtpOutcome,
+};
 
 use super::hold_from;
-use crate::chains::self_signed;
-use crate::fake::{DOMAIN, Fake, MX};
+use crate::chains::{LONG, self_signed};
+use crate::check;
+use crate::fake::{DOMAIN, Fake, MX, MX_ADDRESSES};
 
 /// Proves: E1, K1, K2
 #[test]
@@ -33,6 +36,29 @@ fn faults_of_dane() {
                     f.sign("");
                 },
                 &["dane-mismatch", "dane-mismatch"],
+                Refused,
+            ),
+            (
+                "another key at one address of each",
+                |f| {
+                    for (host, [_, other]) in MX.into_iter().zip(MX_ADDRESSES) {
+                        let chain = f.authority.chain(&[host], LONG);
+                        f.session(other, &chain);
+                    }
+                },
+                &["dane-mismatch", "dane-mismatch"],
+                AtRisk,
+            ),
+            (
+                "another key at one address of each, and the other not reached",
+                |f| {
+                    for (host, [one, other]) in MX.into_iter().zip(MX_ADDRESSES) {
+                        let chain = f.authority.chain(&[host], LONG);
+                        f.session(other, &chain);
+                        f.outcome(one, &SmtpOutcome::NotReached(ConnectFailure::Refused));
+                    }
+                },
+                &["dane-mismatch", "dane-mismatch", "mx-unreachable", "mx-unreachable"],
                 Refused,
             ),
             (
@@ -102,4 +128,22 @@ fn faults_of_dane() {
             ),
         ],
     );
+}
+
+/// The record that is offered for copying is that of the certificate that fails.
+#[test]
+fn a_host_whose_addresses_differ_is_in_use_and_the_failing_address_is_named_with_its_own_record() {
+    let mut fake = Fake::healthy_with_dane();
+    let [one, other] = MX_ADDRESSES[0];
+    let chain = fake.authority.chain(&[MX[0]], LONG);
+    fake.session(other, &chain);
+    let report = check(&fake);
+    assert_eq!(report.mx[0].used, Some(true));
+    let why = report.mx[0].why.as_deref().unwrap();
+    assert!(why.contains(other) && !why.contains(one), "{why}");
+    let finding = &report.findings[0];
+    assert!(finding.text.contains(other) && !finding.text.contains(one), "{}", finding.text);
+    let leaf = smtp_dane::certificate::Certificate::parse(&chain[0]).unwrap();
+    let key: String = leaf.spki_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(finding.fix.to_lowercase().contains(&key), "{}", finding.fix);
 }

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod enforce;
 pub mod facts;
+mod https_place;
 pub mod ports;
 pub mod receive;
 pub mod report;

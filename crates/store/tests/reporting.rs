@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -50,6 +51,7 @@ impl Fake {
 
 impl Dns for Fake {
     async fn look_up(&self, name: &str, kind: RecordKind) -> DnsReply {
+        assert!(name.parse::<IpAddr>().is_err(), "{name} is no name");
         let found = |data| {
             DnsReply::Found(Answer {
                 aliases: vec![],
@@ -252,6 +254,25 @@ fn only_2xx_is_an_acceptance_and_the_next_place_is_tried() {
                 }
                 _ => assert_eq!((posts.len(), fake.to()), (0, vec!["r@a.example".to_owned()]), "{status}"),
             }
+        }
+    });
+}
+
+#[test]
+fn a_report_is_posted_to_the_path_and_query_of_the_record_and_to_addresses_as_they_stand() {
+    on_both!(store => {
+        for (number, (host, uri, expected)) in [
+            ("r.example", "https://r.example?token=abc", "r.example/?token=abc"),
+            ("r.example", "https://r.example/v1?token=abc#part", "r.example/v1?token=abc"),
+            ("192.0.2.7", "https://192.0.2.7/x", "192.0.2.7/x"),
+            ("2001:db8::7", "https://[2001:db8::7]/x", "2001:db8::7/x"),
+        ].into_iter().enumerate() {
+            let (fake, settings) = (Fake::at(0), settings());
+            let record = format!("v=TLSRPTv1; rua={uri}");
+            count(store, &settings, vec![session(&format!("d{number}.example"), Some(&record))]).await;
+            fake.hosts.lock().expect("hosts").insert(host.to_owned(), 200);
+            assert_eq!(pass(store, &fake, &settings, FOUR).await, SENT, "{uri}");
+            assert_eq!(fake.posts.lock().expect("posts")[0].0, expected);
         }
     });
 }

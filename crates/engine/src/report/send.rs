@@ -1,5 +1,7 @@
 //! One offer of a report to one place.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use tls_rpt::mail_form::Packing;
 use tls_rpt::record::Rua;
@@ -8,9 +10,8 @@ use super::bounce::verp;
 use super::build::Built;
 use super::settings::Identity;
 use crate::facts::UnixTime;
-use crate::ports::{
-    Dns, DnsReply, Https, HttpsTarget, RecordKind, Relay, RelayMail, RelayOutcome, Signer, TlsSession,
-};
+use crate::https_place::HttpsPlace;
+use crate::ports::{Dns, DnsReply, Https, RecordKind, Relay, RelayMail, RelayOutcome, Signer, TlsSession};
 
 /// Whose quota a place uses: the mail domain, or the host of the URI.
 pub(super) fn destination(rua: &Rua) -> &str {
@@ -55,28 +56,15 @@ pub(super) async fn post(
     host: &str,
     port: u16,
 ) -> Result<(), String> {
-    let (v4, v6) =
-        futures_util::join!(world.look_up(host, RecordKind::A), world.look_up(host, RecordKind::Aaaa));
-    let mut addresses = v6.addresses();
-    addresses.extend(v4.addresses());
-    if addresses.is_empty() {
-        let failed = [&v4, &v6].into_iter().find_map(DnsReply::failure);
-        return Err(match failed {
-            Some(failure) => format!("{host} could not be looked up: {failure}"),
-            None => format!("{host} has no address"),
-        });
-    }
-    let target = HttpsTarget {
-        host,
-        // The installation's port for HTTPS is 443 but in tests.
-        port: Some(port).filter(|port| *port != 443),
-        path: path_of(uri),
-        addresses: &addresses,
+    let place = HttpsPlace::of(uri, host, port);
+    let addresses = match place.literal {
+        Some(address) => vec![address],
+        None => look_up(world, host).await?,
     };
     // RFC 8460 §3: certificate errors may be passed over; the report may be about what causes them.
     let admit = |_: &TlsSession| true;
     let body = Bytes::from(built.packed.clone());
-    let exchange = world.post(target, Packing::Gzip.media_type(), body, &admit).await;
+    let exchange = world.post(place.target(&addresses), Packing::Gzip.media_type(), body, &admit).await;
     match exchange.outcome {
         Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
         Ok(answer) => Err(format!("the server answered {}", answer.status)),
@@ -84,28 +72,16 @@ pub(super) async fn post(
     }
 }
 
-/// Path and query of an `https:` URI. The record's reader has checked its characters.
-fn path_of(uri: &str) -> &str {
-    let behind = uri.split_once("//").map_or("", |(_, rest)| rest);
-    let path = behind.find(['/', '?', '#']).map_or("", |at| &behind[at..]);
-    let path = path.split('#').next().unwrap_or_default();
-    if path.starts_with('/') { path } else { "/" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::path_of;
-
-    #[test]
-    fn the_path_is_what_stands_between_host_and_fragment() {
-        for (uri, path) in [
-            ("https://a.example", "/"),
-            ("https://a.example/", "/"),
-            ("https://a.example:8443/v1/x?y=1#z", "/v1/x?y=1"),
-            ("https://[2001:db8::1]/x", "/x"),
-            ("https://a.example#x/y", "/"),
-        ] {
-            assert_eq!(path_of(uri), path, "{uri}");
-        }
+async fn look_up(dns: &impl Dns, host: &str) -> Result<Vec<IpAddr>, String> {
+    let (v4, v6) = futures_util::join!(dns.look_up(host, RecordKind::A), dns.look_up(host, RecordKind::Aaaa));
+    let mut addresses = v6.addresses();
+    addresses.extend(v4.addresses());
+    if !addresses.is_empty() {
+        return Ok(addresses);
     }
+    let failed = [&v4, &v6].into_iter().find_map(DnsReply::failure);
+    Err(match failed {
+        Some(failure) => format!("{host} could not be looked up: {failure}"),
+        None => format!("{host} has no address"),
+    })
 }

@@ -1,14 +1,13 @@
 //! Where reports go: the TLSRPT record, and whether each place that it names is there.
 
 use futures_util::future::join_all;
-use std::net::IpAddr;
-
 use tls_rpt::record::{self, Rua};
 
 use super::{Within, bounded};
 use crate::check::observations::{Cut, RuaProbe, RuaSeen};
 use crate::check::options::{MAX_ADDRESSES, MAX_RUAS};
-use crate::ports::{DnsReply, HttpsTarget, RecordKind, World};
+use crate::https_place::HttpsPlace;
+use crate::ports::{DnsReply, RecordKind, World};
 
 /// The record, and the places that it names.
 pub(super) async fn gather_reporting<W: World>(
@@ -56,34 +55,20 @@ async fn mail<W: World>(within: &Within<'_, W>, domain: &str) -> RuaSeen {
 
 /// A GET, which a place for reports has no use for and which does no harm: any answer shows that somebody listens.
 async fn https<W: World>(within: &Within<'_, W>, uri: &str, host: &str, port: u16) -> RuaSeen {
-    let replies = match host.parse::<IpAddr>() {
-        Ok(_) => None,
-        Err(_) => Some(within.addresses(host).await),
-    };
-    let list = match &replies {
-        Some(replies) => bounded(replies.addresses(), MAX_ADDRESSES).0,
-        None => host.parse().into_iter().collect(),
+    let place = HttpsPlace::of(uri, host, port);
+    let (replies, list) = match place.literal {
+        Some(address) => (None, vec![address]),
+        None => {
+            let replies = within.addresses(host).await;
+            let list = bounded(replies.addresses(), MAX_ADDRESSES).0;
+            (Some(replies), list)
+        }
     };
     let exchange = if list.is_empty() {
         None
     } else {
-        // 443 is left to the installation's own port, as for every `https:` address.
-        let port = (port != 443).then_some(port);
-        let path = path_of(uri);
-        let target = HttpsTarget { host, port, path: &path, addresses: &list };
         // RFC 8460 §3: the certificate may be overlooked, so the answer counts, and the certificate is judged apart.
-        within.limit(within.world().get(target, &|_| true)).await
+        within.limit(within.world().get(place.target(&list), &|_| true)).await
     };
     RuaSeen::Https { addresses: replies, exchange }
-}
-
-/// Path and query of an `https:` URI.
-fn path_of(uri: &str) -> String {
-    let rest = uri.split_once("//").map_or("", |(_, rest)| rest);
-    let rest = rest.split('#').next().unwrap_or_default();
-    match rest.find(['/', '?']) {
-        Some(at) if rest[at..].starts_with('/') => rest[at..].to_owned(),
-        Some(at) => format!("/{}", &rest[at..]),
-        None => "/".to_owned(),
-    }
 }

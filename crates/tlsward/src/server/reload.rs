@@ -94,8 +94,10 @@ impl Reload<'_> {
         renew("receive.smtp", self.smtp.as_deref(), smtp);
         let managed = rules(&fresh);
         if managed != *self.rules.get() {
-            tracing::info!(domains = managed.managed.len(), "other domains are managed from now on");
+            let domains = managed.managed.len();
             self.rules.set(managed);
+            // Said once it is so: somebody may wait for the line.
+            tracing::info!(domains, "other domains are managed from now on");
         }
         for key in waits_for_restart(&self.settings, &fresh) {
             tracing::warn!(key, "changed in the configuration, and waits for a restart of the server");

@@ -36,6 +36,13 @@ pub mod dns {
     pub const SERVERS: usize = 8;
     /// Questions that validating one answer may need, over its whole alias chain.
     pub const VALIDATION_QUESTIONS: u32 = 200;
+    /// NSEC3s that are read of one denial of DS. A proof takes three (RFC 5155 §7.2).
+    pub const NSEC3_RECORDS: usize = 8;
+    /// Iterations of NSEC3 that are counted. With more, an absence is taken for insecure (RFC 9276 §3.2), and a
+    /// delegation for bogus.
+    pub const NSEC3_ITERATIONS: u16 = 100;
+    /// Signatures that the proof of one encloser keeps as judged, until it ends.
+    pub const CACHED_FOR_ONE_PROOF: usize = 32;
     /// Answers kept, and messages kept for validating.
     pub const CACHED_ANSWERS: usize = 8_192;
     /// A larger answer is not kept, so that what strangers publish cannot fill the memory.

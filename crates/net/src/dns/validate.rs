@@ -9,6 +9,7 @@
 //! fetched, it is the failure to fetch that is reported.
 //! Limits: for an anchor below the root all keys of its zone must be anchors (hickory asks the parent for others).
 
+mod delegation;
 mod denial;
 mod upstream;
 
@@ -49,10 +50,11 @@ pub(super) struct Link {
 
 impl Validator {
     pub(super) fn new(exchange: Arc<Exchange>, anchor: &TrustAnchor) -> Self {
-        let upstream = Upstream::new(exchange);
+        let upstream = Upstream::new(exchange, Arc::clone(&anchor.anchors));
         let longest = Duration::from_secs(u64::from(limits::CACHED_SECONDS));
         let handle = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::clone(&anchor.anchors))
             .validation_cache_size(limits::CACHED_ANSWERS)
+            .nsec3_iteration_limits(Some(limits::NSEC3_ITERATIONS), None)
             .positive_validation_ttl(Duration::ZERO..=longest);
         Self { upstream, handle }
     }

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::between::{Between, replace, replace_first};
 use super::zones::Internet;
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Record, RecordType};
+use hickory_proto::dnssec::Nsec3HashAlgorithm;
+use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC3, RRSIG};
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType, rdata};
 use tlsward_engine::ports::{Dns as _, DnsFailure, DnsReply, Dnssec, RecordKind, Security};
 use tlsward_net::dns::{Config, Resolver, Trust, TrustAnchor};
 
@@ -34,7 +36,7 @@ fn verdict(reply: &DnsReply) -> String {
 }
 
 /// What every way to ask must agree on.
-const TABLE: [(&str, RecordKind, &str); 36] = [
+const TABLE: [(&str, RecordKind, &str); 41] = [
     ("host.example", RecordKind::A, "found secure"),
     ("example", RecordKind::Mx, "found secure"),
     ("_25._tcp.host.example", RecordKind::Tlsa, "found secure"),
@@ -63,6 +65,11 @@ const TABLE: [(&str, RecordKind, &str); 36] = [
     ("gone.optout", RecordKind::A, "no name insecure"),
     ("any.wild.optout", RecordKind::A, "found insecure"),
     ("any.wild.optout", RecordKind::Tlsa, "no data insecure"),
+    ("host.signed.optout", RecordKind::A, "found secure"),
+    ("host.signed.optout", RecordKind::Tlsa, "no data secure"),
+    ("host.unsigned.optout", RecordKind::A, "found insecure"),
+    ("host.unsigned.optout", RecordKind::Tlsa, "no data insecure"),
+    ("host.child.host.optout", RecordKind::A, "found insecure"),
     ("host.plain", RecordKind::A, "found insecure"),
     ("gone.plain", RecordKind::A, "no name insecure"),
     ("to-plain.example", RecordKind::A, "found insecure, first secure"),
@@ -305,6 +312,175 @@ async fn the_proof_of_an_expansion_does_not_deny_what_was_expanded() {
         ] {
             assert_eq!(verdict(&resolver.look_up(name, RecordKind::A).await), "bogus", "{name} {code}");
         }
+    }
+}
+
+/// What a server says, with signatures.
+fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut question = Message::query();
+    question.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+    let mut edns = Edns::new();
+    edns.set_max_payload(4096).enable_dnssec();
+    question.set_edns(edns);
+    socket.send_to(&question.to_vec().unwrap(), server).unwrap();
+    let mut packet = [0; 4096];
+    let bytes = socket.recv(&mut packet).unwrap();
+    Message::from_vec(&packet[..bytes]).unwrap()
+}
+
+/// All NSEC3s of a zone, with their signatures.
+fn nsec3s(server: SocketAddr, zone: &str) -> Vec<Record> {
+    let mut all: Vec<Record> = Vec::new();
+    for number in 0..64 {
+        let message = ask(server, &format!("gone{number}.{zone}."), RecordType::A);
+        for record in message.authorities {
+            let is_hashed = record.name.iter().next().is_some_and(|label| label.len() == 32);
+            if is_hashed && !all.contains(&record) {
+                all.push(record);
+            }
+        }
+    }
+    assert!(all.len() >= 8, "{all:?}");
+    all
+}
+
+fn hash(name: &str) -> String {
+    let name = Name::from_ascii(name).unwrap();
+    let hash = Nsec3HashAlgorithm::SHA1.hash(&[0xab], &name, 0).unwrap();
+    let bits: Vec<u8> =
+        hash.as_ref().iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
+    let digit =
+        |bits: &[u8]| char::from_digit(bits.iter().fold(0, |sum, bit| sum << 1 | u32::from(*bit)), 32);
+    bits.chunks(5).map(|bits| digit(bits).unwrap()).collect()
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_name_in_a_signed_zone_cannot_be_passed_off_as_an_unsigned_zone_with_an_opt_out_span_of_its_parent()
+{
+    let internet = Internet::start();
+    let spans = nsec3s(internet.bind, "optout");
+    let host = "host.signed.optout.";
+    // The parent's own word on the signed zone, as that of an ordinary name. Its signature does not hold any more.
+    let with_forged_encloser = || {
+        let mut records = spans.clone();
+        let is_cut =
+            |record: &&mut Record| record.name.to_ascii().to_lowercase().starts_with(&hash("signed.optout."));
+        for record in records.iter_mut().filter(is_cut) {
+            if let RData::DNSSEC(DNSSECRData::NSEC3(nsec3)) = &mut record.data {
+                let (salt, next) = (nsec3.salt().to_vec(), nsec3.next_hashed_owner_name().to_vec());
+                let forged = NSEC3::new(Nsec3HashAlgorithm::SHA1, true, 0, salt, next, [RecordType::A]);
+                *nsec3 = forged;
+            }
+        }
+        assert_ne!(records, spans);
+        records
+    };
+    // A span of nobody's around the name of the signed zone, and one on the name itself.
+    let with_forged = |label: &str, types: &[RecordType]| {
+        let mut records = spans.clone();
+        let of = |record: &&Record| record.record_type() == RecordType::NSEC3;
+        let mut forged = spans.iter().find(of).unwrap().clone();
+        let name = Name::from_ascii(format!("{label}.optout.")).unwrap();
+        let signature = spans.iter().find(|record| record.record_type() == RecordType::RRSIG).unwrap();
+        let mut signature = signature.clone();
+        (forged.name, signature.name) = (name.clone(), name);
+        let types = types.iter().copied();
+        forged.data = RData::DNSSEC(DNSSECRData::NSEC3(NSEC3::new(
+            Nsec3HashAlgorithm::SHA1,
+            true,
+            0,
+            vec![0xab],
+            vec![0xff; 20],
+            types,
+        )));
+        records.splice(0..0, [forged, signature]);
+        records
+    };
+    let replays = [
+        ("replayed", spans.clone()),
+        ("a forged encloser", with_forged_encloser()),
+        ("a forged span", with_forged(&"0".repeat(32), &[RecordType::A])),
+        ("a forged cut", with_forged(&hash(host), &[RecordType::NS])),
+    ];
+    for (what, records) in replays {
+        for alias in [false, true] {
+            let records = records.clone();
+            let forges = move |packet: &mut Vec<u8>| {
+                let mut message = Message::from_vec(packet).unwrap();
+                let question = message.queries[0].clone();
+                let name = Name::from_ascii(host).unwrap();
+                if *question.name() != name {
+                    return;
+                }
+                message.authorities.clear();
+                let record = |data| Record::from_rdata(name.clone(), 300, data);
+                message.answers = match question.query_type() {
+                    RecordType::A => vec![record(RData::A("203.0.113.66".parse().unwrap()))],
+                    RecordType::NS => vec![record(RData::NS(rdata::NS(name.clone())))],
+                    RecordType::DS => {
+                        message.authorities = records.clone();
+                        let alias = alias.then(|| record(RData::CNAME(rdata::CNAME(name.clone()))));
+                        alias.into_iter().collect()
+                    }
+                    _ => Vec::new(),
+                };
+                message.metadata.response_code = ResponseCode::NoError;
+                *packet = message.to_vec().unwrap();
+            };
+            let between = Between::start(internet.bind, Between::Ask, forges).await;
+            let resolver = validating(between, &internet);
+            for kind in [RecordKind::A, RecordKind::Tlsa] {
+                let reply = resolver.look_up("host.signed.optout", kind).await;
+                assert_eq!(verdict(&reply), "bogus", "{what} {alias} {}", kind.as_wire());
+            }
+            assert_eq!(
+                verdict(&resolver.look_up("host.unsigned.optout", RecordKind::A).await),
+                "found insecure"
+            );
+        }
+    }
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn that_no_closer_name_exists_is_said_by_the_zone_of_the_wildcard_and_not_by_its_parent() {
+    let internet = Internet::start();
+    let spans = nsec3s(internet.bind, "optout");
+    let expanded = ask(internet.bind, "other.wild.signed.optout.", RecordType::A).answers;
+    let known = Name::from_ascii("known.wild.signed.optout.").unwrap();
+    for names_parent in [false, true] {
+        let (spans, known, mut expanded) = (spans.clone(), known.clone(), expanded.clone());
+        if names_parent {
+            // A signature of nobody's, in the parent's name.
+            let mut forged =
+                expanded.iter().find(|record| record.record_type() == RecordType::RRSIG).unwrap().clone();
+            if let RData::DNSSEC(DNSSECRData::RRSIG(signature)) = &forged.data {
+                let mut input = signature.input().clone();
+                input.signer_name = Name::from_ascii("optout.").unwrap();
+                forged.data = RData::DNSSEC(DNSSECRData::RRSIG(RRSIG::from_sig(input, vec![1; 64])));
+            }
+            expanded.insert(0, forged);
+        }
+        let forges = move |packet: &mut Vec<u8>| {
+            let mut message = Message::from_vec(packet).unwrap();
+            if *message.queries[0].name() == known && message.queries[0].query_type() == RecordType::A {
+                let renamed = expanded.iter().cloned().map(|mut record| {
+                    record.name = known.clone();
+                    record
+                });
+                message.answers = renamed.collect();
+                message.authorities = spans.clone();
+                *packet = message.to_vec().unwrap();
+            }
+        };
+        let between = Between::start(internet.bind, Between::Ask, forges).await;
+        let resolver = validating(between, &internet);
+        let reply = resolver.look_up("other.wild.signed.optout", RecordKind::A).await;
+        assert_eq!(verdict(&reply), "found secure");
+        let reply = resolver.look_up("known.wild.signed.optout", RecordKind::A).await;
+        assert_eq!(verdict(&reply), "bogus");
     }
 }
 

@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Zones, how they are signed, and what is in them besides SOA and NS.
-const ZONES: [(&str, Signing, &str); 8] = [
+/// A child stands before its parent.
+const ZONES: [(&str, Signing, &str); 11] = [
     (
         "example",
         Signing::Good,
@@ -26,6 +27,10 @@ const ZONES: [(&str, Signing, &str); 8] = [
          moved DNAME example.\n",
     ),
     ("hashed", Signing::Hashed, "host A 192.0.2.9\nto-example CNAME host.example.\n*.wild A 192.0.2.9\n"),
+    ("signed.optout", Signing::Good, "host A 192.0.2.16\n*.wild A 192.0.2.16\nknown.wild A 192.0.2.19\n"),
+    ("unsigned.optout", Signing::None, "host A 192.0.2.17\n"),
+    // Its closest encloser is not the apex of the zone above.
+    ("child.host.optout", Signing::None, "host A 192.0.2.18\n"),
     // Names that are not there may be unsigned zones (RFC 5155 §6).
     ("optout", Signing::OptOut, "host A 192.0.2.9\n*.wild A 192.0.2.9\nzone NS ns.plain.\n"),
     ("plain", Signing::None, DEEP),
@@ -159,10 +164,19 @@ fn free_port() -> SocketAddr {
 }
 
 fn write_zones(folder: &Path) {
-    let mut root = ZONE_HEAD.to_owned();
+    let delegations = |parent: &str| {
+        let is_child = |zone: &&str| {
+            let above = |of: &str| zone.strip_suffix(of).is_some_and(|rest| rest.ends_with('.'));
+            match parent {
+                "" => !ZONES.iter().any(|(other, _, _)| above(other)),
+                parent => above(parent),
+            }
+        };
+        let children = ZONES.iter().map(|(zone, _, _)| *zone).filter(is_child);
+        children.map(|zone| format!("{zone}. NS ns.{zone}.\nns.{zone}. A 127.0.0.1\n")).collect::<String>()
+    };
     for (zone, signing, records) in ZONES {
-        root += &format!("{zone}. NS ns.{zone}.\nns.{zone}. A 127.0.0.1\n");
-        fs::write(folder.join(zone), [ZONE_HEAD, records].concat()).unwrap();
+        fs::write(folder.join(zone), [ZONE_HEAD, records, &delegations(zone)].concat()).unwrap();
         match signing {
             Signing::None => {
                 fs::copy(folder.join(zone), folder.join(format!("{zone}.signed"))).unwrap();
@@ -179,7 +193,7 @@ fn write_zones(folder: &Path) {
             }
         }
     }
-    fs::write(folder.join("root"), root).unwrap();
+    fs::write(folder.join("root"), [ZONE_HEAD, &delegations("")].concat()).unwrap();
     sign(folder, "root", ".", &[]);
     let forged = folder.join("forged.signed");
     let text = fs::read_to_string(&forged).unwrap();

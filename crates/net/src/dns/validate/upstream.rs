@@ -8,11 +8,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::stream::{self, Stream};
-use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG};
-use hickory_proto::op::{DnsRequest, DnsResponse, Message, ResponseCode};
+use futures_util::stream::{self, Stream, StreamExt as _};
+use hickory_proto::dnssec::TrustAnchors;
+use hickory_proto::dnssec::rdata::{DNSSECRData, RRSIG, SigInput};
+use hickory_proto::op::{
+    DnsRequest, DnsRequestOptions, DnsResponse, Message, Query as Question, ResponseCode,
+};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable as _, BinDecoder};
+use hickory_resolver::net::dnssec::DnssecDnsHandle;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, DnsHandle, NetError};
 use tlsward_engine::ports::DnsFailure;
@@ -22,6 +26,7 @@ use super::super::cache::{Kept, Key};
 use super::super::exchange::{Exchange, Trouble};
 use super::super::name;
 use super::super::wire::{Flags, Query};
+use super::delegation::{self, Claim, Encloser};
 use crate::limits::dns as limits;
 
 tokio::task_local! {
@@ -35,21 +40,21 @@ pub(super) struct Work {
     questions: AtomicU32,
     /// The first thing that could not be fetched.
     trouble: Mutex<Option<Trouble>>,
-    /// A message that is there already when the validator asks for it.
-    preset: Mutex<Option<(Name, RecordType, Message)>>,
+    /// Messages that are there already when the validator asks for them.
+    preset: Mutex<Vec<(Name, RecordType, Message)>>,
     /// The keys and delegations that were used, which are forgotten if nothing good comes of them.
     used: Mutex<Vec<Key>>,
 }
 
 impl Work {
     pub(super) fn new(deadline: Instant) -> Arc<Self> {
-        let (trouble, preset, used) = (Mutex::new(None), Mutex::new(None), Mutex::new(Vec::new()));
+        let (trouble, preset, used) = (Mutex::new(None), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         Arc::new(Self { deadline, questions: AtomicU32::new(0), trouble, preset, used })
     }
 
     pub(super) fn preset(&self, name: &Name, kind: RecordType, message: Message) {
         let preset = (name.clone(), kind, message);
-        *self.preset.lock().unwrap_or_else(PoisonError::into_inner) = Some(preset);
+        self.preset.lock().unwrap_or_else(PoisonError::into_inner).push(preset);
     }
 
     pub(super) fn trouble(&self) -> Option<Trouble> {
@@ -69,7 +74,8 @@ impl Work {
 
     fn take_preset(&self, name: &Name, kind: RecordType) -> Option<Message> {
         let mut preset = self.preset.lock().unwrap_or_else(PoisonError::into_inner);
-        preset.take_if(|(of, its, _)| of == name && *its == kind).map(|(_, _, message)| message)
+        let place = preset.iter().position(|(of, its, _)| of == name && *its == kind)?;
+        Some(preset.swap_remove(place).2)
     }
 
     fn count(&self) -> Result<(), Trouble> {
@@ -85,6 +91,7 @@ impl Work {
 #[derive(Clone)]
 pub(super) struct Upstream {
     exchange: Arc<Exchange>,
+    anchors: Arc<TrustAnchors>,
     /// Keys and delegations, which every validation asks for again.
     messages: Arc<Mutex<Kept<Arc<Message>>>>,
 }
@@ -93,8 +100,8 @@ pub(super) struct Upstream {
 const FLAGS: Flags = Flags { authentic_data: false, checking_disabled: true, dnssec_ok: true };
 
 impl Upstream {
-    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
-        Self { exchange, messages: Arc::new(Mutex::new(Kept::new(limits::CACHED_ANSWERS))) }
+    pub(super) fn new(exchange: Arc<Exchange>, anchors: Arc<TrustAnchors>) -> Self {
+        Self { exchange, anchors, messages: Arc::new(Mutex::new(Kept::new(limits::CACHED_ANSWERS))) }
     }
 
     /// A message as it comes.
@@ -133,7 +140,10 @@ impl Upstream {
             }
         }
         work.count()?;
-        let message = trim(self.fetch(name, kind, work.deadline).await?, name, kind);
+        let mut message = trim(self.fetch(name, kind, work.deadline).await?, name, kind);
+        if kind == RecordType::DS {
+            self.leave_what_proves(&mut message, name, work).await;
+        }
         let bytes = if infrastructure {
             message.to_vec().map_or(usize::MAX, |packet| packet.len())
         } else {
@@ -145,6 +155,36 @@ impl Upstream {
             self.lock().insert(key, kept, Instant::now(), ttl.min(limits::CACHED_ABSENCE_SECONDS));
         }
         Ok(message)
+    }
+
+    /// Of the NSEC3s beside an answer for DS, leaves the one that proves something of the name, if there is one.
+    async fn leave_what_proves(&self, message: &mut Message, name: &Name, work: &Work) {
+        match delegation::claim(message, name) {
+            Claim::TooManyIterations => {}
+            Claim::Nothing => delegation::leave(message, None),
+            Claim::Own { owner } | Claim::OptOut { owner, provided: None } => {
+                delegation::leave(message, Some(&owner));
+            }
+            Claim::OptOut { owner, provided: Some(encloser) } => {
+                let holds = self.is_encloser(&encloser, message, work).await;
+                delegation::leave(message, holds.then_some(&owner));
+            }
+        }
+    }
+
+    /// Validates the NSEC3 of an encloser. It ends: the zone of that NSEC3 is above the name whose DS is asked for, and
+    /// so is all that its validation asks for in turn.
+    async fn is_encloser(&self, encloser: &Encloser, message: &Message, work: &Work) -> bool {
+        work.preset(&encloser.owner, RecordType::NSEC3, delegation::as_answer(message, &encloser.owner));
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = true;
+        let handle = DnssecDnsHandle::with_trust_anchor(self.clone(), Arc::clone(&self.anchors));
+        let handle = handle.validation_cache_size(limits::CACHED_FOR_ONE_PROOF);
+        let question = Question::query(encloser.owner.clone(), RecordType::NSEC3);
+        match handle.lookup(question, options).next().await {
+            Some(Ok(response)) => encloser.is_shown_by(&response.answers),
+            Some(Err(_)) | None => false,
+        }
     }
 
     /// Forgets what a question used. One forged or broken key would otherwise speak for its zone until its TTL ends.
@@ -201,6 +241,16 @@ fn trim(mut message: Message, name: &Name, kind: RecordType) -> Message {
             }
     });
     let is_positive = message.answers.iter().any(|record| signature(record).is_none());
+    // The records of a name have one signer, its zone (RFC 4035 §2.2). Where more are named, the nearest counts: to
+    // name it takes no more than a record that nobody signed, and then nothing is valid.
+    let signers = |message: &Message| {
+        let names = message.answers.iter().filter_map(signature).map(|one| one.input().signer_name.clone());
+        names.filter(|signer| signer.zone_of(name)).max_by_key(Name::num_labels)
+    };
+    let signer = signers(&message);
+    message.answers.retain(|record| {
+        signature(record).is_none_or(|one| Some(&one.input().signer_name) == signer.as_ref())
+    });
     // The validator takes the labels of the first signature for those of the wildcard, whether it is valid or even
     // has records. So a signature without records goes, and of several those that claim more labels than another:
     // rightly made ones agree (RFC 4034 §3.1.3), and fewer labels take more to prove.
@@ -224,7 +274,9 @@ fn trim(mut message: Message, name: &Name, kind: RecordType) -> Message {
         .authorities
         .iter()
         .filter_map(|record| Some((&record.name, signature(record)?.input())))
-        .filter(|(_, input)| is_denial(input.type_covered) && input.signer_name.zone_of(name))
+        .filter(|(owner, input)| may_deny(owner, input, name))
+        // RFC 5155 §8.8: that no closer name exists is said by the zone that holds the wildcard.
+        .filter(|(_, input)| !is_positive || Some(&input.signer_name) == signer.as_ref())
         .map(|(owner, input)| (owner.clone(), input.type_covered))
         .collect();
     message.authorities.retain(|record| {
@@ -234,6 +286,7 @@ fn trim(mut message: Message, name: &Name, kind: RecordType) -> Message {
             RecordType::NS => kind == RecordType::NS && record.name == *name,
             of if is_denial(of) => {
                 (!is_positive || is_expanded)
+                    && signature(record).is_none_or(|one| may_deny(&record.name, one.input(), name))
                     && denials.iter().any(|(owner, its)| *owner == record.name && *its == of)
             }
             _ => false,
@@ -242,11 +295,24 @@ fn trim(mut message: Message, name: &Name, kind: RecordType) -> Message {
     message
 }
 
+/// Whether a signature over a denial is one of a zone that may deny the name. Without this look at each signature the
+/// owner of a zone elsewhere could sign what stands at its apex as a denial of its parent's names.
+fn may_deny(owner: &Name, input: &SigInput, name: &Name) -> bool {
+    let signer = &input.signer_name;
+    let signs = match input.type_covered {
+        RecordType::NSEC => signer.zone_of(owner),
+        // RFC 5155 §3: the name of the zone, with the hash before it.
+        RecordType::NSEC3 => !owner.is_root() && *signer == owner.base_name(),
+        _ => false,
+    };
+    signs && signer.zone_of(name)
+}
+
 fn is_denial(kind: RecordType) -> bool {
     matches!(kind, RecordType::NSEC | RecordType::NSEC3)
 }
 
-fn signature(record: &Record) -> Option<&RRSIG> {
+pub(super) fn signature(record: &Record) -> Option<&RRSIG> {
     match &record.data {
         RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(signature),
         _ => None,
@@ -285,8 +351,61 @@ pub(super) fn substitute(name: &Name, owner: &Name, target: &Name) -> Option<Nam
 
 #[cfg(test)]
 mod tests {
+    use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC, NSEC3, RRSIG, SigInput};
+    use hickory_proto::dnssec::{Algorithm, Nsec3HashAlgorithm};
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::{Name, RData, Record, RecordType, SerialNumber};
+
     use super::super::super::name;
-    use super::substitute;
+    use super::{signature, substitute, trim};
+
+    fn signed(owner: &Name, type_covered: RecordType, signer: &str) -> Record {
+        let input = SigInput {
+            type_covered,
+            algorithm: Algorithm::ECDSAP256SHA256,
+            num_labels: owner.num_labels(),
+            original_ttl: 300,
+            sig_expiration: SerialNumber::new(2),
+            sig_inception: SerialNumber::new(1),
+            key_tag: 7,
+            signer_name: name::parse(signer).unwrap(),
+        };
+        let signature = RRSIG::from_sig(input, vec![1; 64]);
+        Record::from_rdata(owner.clone(), 300, RData::DNSSEC(DNSSECRData::RRSIG(signature)))
+    }
+
+    #[test]
+    fn a_denial_counts_with_signatures_of_a_zone_of_the_name_and_no_others_beside_them() {
+        let asked = name::parse("mx.example.org").unwrap();
+        let hashed = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.org";
+        let nsec = DNSSECRData::NSEC(NSEC::new(name::parse("zz.org").unwrap(), [RecordType::A]));
+        let (sha1, types) = (Nsec3HashAlgorithm::SHA1, [RecordType::A]);
+        let nsec3 = DNSSECRData::NSEC3(NSEC3::new(sha1, true, 0, Vec::new(), vec![0xff; 20], types));
+        let table = [
+            // What stands at the apex of a stranger's zone, which he signs, is named like a denial of `org`.
+            ("evil.org", &nsec, RecordType::NSEC, "evil.org", false),
+            (hashed, &nsec3, RecordType::NSEC3, hashed, false),
+            ("evil.org", &nsec, RecordType::NSEC, "org", true),
+            (hashed, &nsec3, RecordType::NSEC3, "org", true),
+            // RFC 5155 §3: the hash stands before the name of its own zone.
+            (hashed, &nsec3, RecordType::NSEC3, "example.org", false),
+        ];
+        for (owner, data, kind, signer, counts) in table {
+            let owner = name::parse(owner).unwrap();
+            let mut message = Message::query();
+            message.authorities.push(Record::from_rdata(owner.clone(), 300, RData::DNSSEC(data.clone())));
+            message.authorities.push(signed(&owner, kind, "org"));
+            message.authorities.push(signed(&owner, kind, signer));
+            let trimmed = trim(message, &asked, RecordType::TLSA);
+            let signers: Vec<String> = trimmed
+                .authorities
+                .iter()
+                .filter_map(|record| Some(name::write(&signature(record)?.input().signer_name)))
+                .collect();
+            let expected = if counts { vec!["org", "org"] } else { vec!["org"] };
+            assert_eq!(signers, expected, "{owner} {signer}");
+        }
+    }
 
     #[test]
     fn a_dname_replaces_the_end_of_a_name() {

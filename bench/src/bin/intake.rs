@@ -2,7 +2,7 @@
 //!
 //! Starts the release binary on loopback with an empty store, sends different reports over connections that each
 //! have one request outstanding, and asks the server afterwards how many it holds. Load generator and server share
-//! the machine. A plain append-and-fsync of the same bytes stands beside it, as what the disk allows.
+//! the machine.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -15,7 +15,7 @@ use tlsward_engine::ports::{
     Admit, Clock, Dns, DnsFailure, DnsReply, Dnssec, Https, HttpsExchange, HttpsFailure, HttpsTarget,
     JournalPlace, Outbox as _, RecordKind, Relay, RelayMail, RelayOutcome, Timer,
 };
-use tlsward_engine::report::{Counter, Desk, Identity, Session, Settings, run_due};
+use tlsward_engine::report::{BounceSecret, Counter, Desk, Identity, Session, Settings, run_due};
 use tlsward_mail::dkim::{Algorithm, DkimKey, DkimSigner};
 use tlsward_store::{Quotas, SqliteStore};
 
@@ -57,7 +57,7 @@ fn measure(folder: &std::path::Path) -> Result<Figures> {
             node: format!("bench/{worker}"),
             daily_quota: u64::MAX >> 1,
             concurrency: 64,
-            ..Settings::new(identity, 7)
+            ..Settings::new(identity, 7, BounceSecret::new([7; 32]))
         })
     };
 

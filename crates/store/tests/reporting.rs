@@ -18,7 +18,9 @@ use tlsward_engine::ports::{
     HttpsExchange, HttpsFailure, HttpsTarget, JournalPlace, Outbox, OutgoingState, RecordData, RecordKind,
     Relay, RelayMail, RelayOutcome, Security, SignError, Signer, Timer,
 };
-use tlsward_engine::report::{Counter, Desk, Identity, Pass, Session, Settings, bounced, run_due};
+use tlsward_engine::report::{
+    BounceSecret, Counter, Desk, Identity, Pass, Session, Settings, bounced, run_due,
+};
 
 const DAY: i64 = 20_000;
 const NEXT_DAY: i64 = (DAY + 1) * 86_400;
@@ -153,7 +155,11 @@ impl Signer for Fake {
 
 fn settings() -> Settings {
     let identity = Identity::new("Example Org", "tlsrpt@sender.example").expect("an identity");
-    Settings::new(identity.bounces_to("bounce@sender.example").expect("an address"), 7)
+    Settings::new(
+        identity.bounces_to("bounce@sender.example").expect("an address"),
+        7,
+        BounceSecret::new([1; 32]),
+    )
 }
 
 fn session(domain: &str, record: Option<&str>) -> Session {
@@ -333,6 +339,59 @@ fn a_day_is_not_reported_before_all_of_it_is_counted() {
     });
 }
 
+/// The token in the envelope of the last mail to an address.
+fn token(fake: &Fake, to: &str) -> String {
+    let mails = fake.mails.lock().expect("mails");
+    let mail = mails.iter().rev().find(|mail| mail.to == to).expect("a mail");
+    mail.from.trim_start_matches("bounce+").split('@').next().expect("a token").to_owned()
+}
+
+#[test]
+fn nobody_can_say_that_a_mail_bounced_who_does_not_know_the_secret() {
+    on_both!(store => {
+        let mut tokens = Vec::new();
+        for (number, secret) in [1, 2].into_iter().enumerate() {
+            let fake = Fake::at(0);
+            let settings = Settings { bounce_secret: BounceSecret::new([secret; 32]), ..settings() };
+            let session = Session { at: (DAY - number as i64) * 86_400, ..session("a.example", Some("v=TLSRPTv1; rua=mailto:r@a.example")) };
+            count(store, &settings, vec![session]).await;
+            assert_eq!(pass(store, &fake, &settings, FOUR).await, SENT);
+            let token = token(&fake, "r@a.example");
+            let message = fake.mails.lock().expect("mails")[0].message.clone();
+            let text = String::from_utf8(message.to_vec()).expect("ASCII");
+            // What stands in the report's id, boundary and file name is told to everybody.
+            let shown = text.split("boundary=\"tlsrpt-").nth(1).and_then(|rest| rest.split('"').next()).expect("a boundary");
+            assert!(!text.contains(&token));
+            assert!(!bounced(store, "local", shown, FOUR + 60, "550 no").await.expect("asked"));
+            tokens.push(token);
+        }
+        assert_eq!(state(store, "a.example").await.0, OutgoingState::Sent);
+        assert!(bounced(store, "local", &tokens[0], FOUR + 60, "550 no").await.expect("asked"));
+    });
+}
+
+#[test]
+fn a_bounce_that_comes_again_says_nothing_of_the_place_that_took_the_report_since() {
+    on_both!(store => {
+        for (number, next) in ["https://r.example/x", "HTTPS://r.example/x", "mailto:two@a.example"].into_iter().enumerate() {
+            let (fake, settings) = (Fake::at(0), settings());
+            fake.hosts.lock().expect("hosts").insert("r.example".to_owned(), 200);
+            let domain = format!("d{number}.example");
+            let record = format!("v=TLSRPTv1; rua=mailto:one@a.example,{next}");
+            count(store, &settings, vec![session(&domain, Some(&record))]).await;
+            assert_eq!(pass(store, &fake, &settings, FOUR).await, SENT);
+            let first = token(&fake, "one@a.example");
+            assert!(bounced(store, "local", &first, FOUR + 60, "550 no such user").await.expect("taken"));
+            assert_eq!(pass(store, &fake, &settings, FOUR + 61).await, SENT);
+            let before = state(store, &domain).await;
+            assert!(!bounced(store, "local", &first, FOUR + 62, "550 again").await.expect("asked"));
+            assert_eq!(state(store, &domain).await, before);
+            assert_eq!(before.1, next);
+            assert_eq!(store.health(vec![next.to_owned()]).await.expect("health"), [None]);
+        }
+    });
+}
+
 #[test]
 fn a_bounce_makes_the_next_place_be_tried_and_the_last_one_is_the_end() {
     on_both!(store => {
@@ -340,11 +399,7 @@ fn a_bounce_makes_the_next_place_be_tried_and_the_last_one_is_the_end() {
         let record = "v=TLSRPTv1; rua=mailto:one@a.example,mailto:two@a.example";
         count(store, &settings, vec![session("a.example", Some(record))]).await;
         assert_eq!(pass(store, &fake, &settings, FOUR).await, SENT);
-        let token = |to: &str| {
-            let mails = fake.mails.lock().expect("mails");
-            let mail = mails.iter().rev().find(|mail| mail.to == to).expect("a mail");
-            mail.from.trim_start_matches("bounce+").split('@').next().expect("a token").to_owned()
-        };
+        let token = |to: &str| token(&fake, to);
         assert!(!bounced(store, "local", "0000", FOUR, "no such user").await.expect("asked"));
         assert!(bounced(store, "local", &token("one@a.example"), FOUR + 60, "550 no such user").await.expect("taken"));
         assert!(state(store, "a.example").await.1.contains("one@a.example: bounced: 550"));

@@ -3,14 +3,37 @@
 //! Each mail has an envelope sender of its own, `local+token@domain`, so that whatever comes back says which report it
 //! is about. The place that it went to has then not accepted it: the next one is tried, while the 24 hours last.
 
+use sha2::{Digest as _, Sha256};
+
 use super::delivery::Progress;
+use super::settings::BounceSecret;
 use crate::facts::UnixTime;
-use crate::ports::{Outbox, OutgoingState, RuaNote, Settlement, StoreError};
+use crate::ports::{Outbox, OutgoingState, ReportKey, RuaNote, Settlement, StoreError};
 
 /// For so long a bounce holds the report, in seconds.
 const LEASE_SECONDS: i64 = 60;
 
-/// The envelope sender of one report.
+/// What a bounce of this report's mail to that address is known by. Who does not know the secret cannot silence a place
+/// for reports; and what one place sends back says nothing of the next.
+pub(super) fn token(secret: &BounceSecret, key: &ReportKey, to: &str) -> String {
+    let (day, part) = (key.day.to_le_bytes(), key.part.to_le_bytes());
+    let mac = hmac(secret.bytes(), &[&day, &part, key.domain.as_bytes(), b"\0", to.as_bytes()]);
+    mac.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// HMAC-SHA-256 (RFC 2104) under a key that is shorter than a block.
+fn hmac(key: &[u8; 32], text: &[&[u8]]) -> [u8; 32] {
+    let keyed = |pad: u8| {
+        let mut block = [pad; 64];
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        Sha256::new_with_prefix(block)
+    };
+    let mut inner = keyed(0x36);
+    text.iter().for_each(|part| inner.update(part));
+    keyed(0x5c).chain_update(inner.finalize()).finalize().into()
+}
+
+/// The envelope sender of one mail.
 #[must_use]
 pub fn verp(address: &str, token: &str) -> String {
     match address.rsplit_once('@') {
@@ -48,7 +71,8 @@ pub async fn bounced(
         return Ok(false);
     };
     let mut progress = Progress::from_text(&report.progress);
-    let accepted = progress.accepted.take();
+    // A mail that bounced before does so again, and means nothing to a place that has taken a POST since.
+    let accepted = progress.accepted.take_if(|uri| is_mail(uri));
     let reason: String = reason.chars().filter(|letter| !letter.is_control()).take(300).collect();
     let (state, at, text, notes) = match &accepted {
         None => (report.line.state, report.line.at, report.line.reason, Vec::new()),
@@ -76,9 +100,42 @@ pub async fn bounced(
     Ok(outbox.settle(settlement).await? && accepted.is_some())
 }
 
+fn is_mail(uri: &str) -> bool {
+    // RFC 3986 §3.1: schemes are case-insensitive.
+    uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_of_one_secret_one_report_and_one_address() {
+        let key = |day, domain: &str, part| ReportKey { day, domain: domain.into(), part };
+        let made = |secret, key: &ReportKey, to| token(&BounceSecret::new([secret; 32]), key, to);
+        let one = made(1, &key(7, "a.example", 1), "r@a.example");
+        assert_eq!(one, made(1, &key(7, "a.example", 1), "r@a.example"));
+        for other in [
+            made(2, &key(7, "a.example", 1), "r@a.example"),
+            made(1, &key(8, "a.example", 1), "r@a.example"),
+            made(1, &key(7, "a.example", 2), "r@a.example"),
+            made(1, &key(7, "b.example", 1), "r@a.example"),
+            made(1, &key(7, "a.example", 1), "s@a.example"),
+        ] {
+            assert_ne!(one, other);
+        }
+        assert_eq!(token_of("b@c.example", &verp("b@c.example", &one)), Some(one.as_str()));
+        assert_eq!(format!("{:?}", BounceSecret::new([1; 32])), "BounceSecret(..)");
+    }
+
+    /// RFC 4231 §4.3 has a shorter key, which zeros fill up to the same block.
+    #[test]
+    fn the_code_is_that_of_the_rfc() {
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let mac = hmac(&key, &[b"what do ya want ", b"for nothing?"]);
+        assert_eq!(mac[..6], [0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60]);
+    }
 
     #[test]
     fn a_report_is_found_by_the_address_that_its_mail_came_from() {

@@ -26,7 +26,7 @@ const MAX_COUNT: u64 = 1 << 53;
 pub struct Built {
     /// `left@submitter`; the same for every attempt.
     pub report_id: String,
-    /// The left part of it without the date: by this a bounce is recognised.
+    /// The left part of it without the date. Anybody can make it: a bounce is known by another one.
     pub token: String,
     /// The JSON.
     pub json: Vec<u8>,

@@ -10,15 +10,16 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{self, StreamExt as _};
 use tls_rpt::record::{self, Record, Rua};
 
+use super::bounce;
 use super::build::{Built, build};
 use super::counting::day_of;
 use super::delivery::{Delivery, Ended, Next, Progress};
-use super::send::{destination, mail, post};
+use super::send::{Recipient, destination, mail, post};
 use super::settings::Settings;
 use crate::facts::UnixTime;
 use crate::ports::{
-    Clock, Dns, DnsReply, Https, LeaseAsk, Outbox, Outgoing, OutgoingState, RecordKind, Relay, RuaHealth,
-    RuaNote, Settlement, Signer, StoreError, Timer,
+    Clock, Dns, DnsReply, Https, LeaseAsk, Outbox, Outgoing, OutgoingState, RecordKind, Relay, ReportKey,
+    RuaHealth, RuaNote, Settlement, Signer, StoreError, Timer,
 };
 
 /// For so long nobody else gets a leased report, in seconds.
@@ -183,7 +184,7 @@ where
         Found::Unknown(why) => {
             let mut delivery = Delivery::begin(progress, None, now, seed(&report.line.key.domain));
             delivery.not_now(now, &why);
-            return Ok(settled(&delivery, now, None, Vec::new()));
+            return Ok(settled(&delivery, now, Offered::default()));
         }
     };
     let identity = desk.settings.identity_for(&key.domain);
@@ -192,8 +193,16 @@ where
         Err(error) => return Ok(over(OutgoingState::GivenUp, error.to_string())),
     };
     let mut delivery = Delivery::begin(progress, record.as_ref(), now, seed(&built.token));
-    let notes = offer(desk, &mut delivery, &built, &key.domain).await?;
-    Ok(settled(&delivery, desk.clock.now(), Some(built.token), notes))
+    let offered = offer(desk, &mut delivery, &built, key).await?;
+    Ok(settled(&delivery, desk.clock.now(), offered))
+}
+
+/// What a round has brought beside its end.
+#[derive(Debug, Default)]
+struct Offered {
+    notes: Vec<RuaNote>,
+    /// By this a bounce of the mail that was accepted is known.
+    token: Option<String>,
 }
 
 /// Offers it to one place after the other.
@@ -201,8 +210,8 @@ async fn offer<W, O, R, S, C>(
     desk: &Desk<'_, W, O, R, S, C>,
     delivery: &mut Delivery,
     built: &Built,
-    domain: &str,
-) -> Result<Vec<RuaNote>, StoreError>
+    key: &ReportKey,
+) -> Result<Offered, StoreError>
 where
     W: Dns + Https + Timer,
     O: Outbox,
@@ -210,14 +219,14 @@ where
     S: Signer,
     C: Clock,
 {
-    let identity = desk.settings.identity_for(domain);
+    let identity = desk.settings.identity_for(&key.domain);
     let started = desk.clock.now();
     let uris: Vec<String> = delivery.uris().map(str::to_owned).collect();
     let mut health = desk.outbox.health(uris).await?.into_iter();
-    let mut notes = Vec::new();
+    let mut offered = Offered::default();
     loop {
         let now = desk.clock.now();
-        let Next::Try(rua) = delivery.next(now) else { return Ok(notes) };
+        let Next::Try(rua) = delivery.next(now) else { return Ok(offered) };
         let rua = rua.clone();
         if let Some(held) = health.next().flatten().filter(|held| is_dead(held, now)) {
             let days = held.failed_days;
@@ -234,10 +243,15 @@ where
             continue;
         }
         let attempt = delivery.progress().attempts;
+        let token = match &rua {
+            Rua::Mailto { address, .. } => Some(bounce::token(&desk.settings.bounce_secret, key, address)),
+            _ => None,
+        };
         let offer = async {
             match &rua {
                 Rua::Mailto { address, .. } => {
-                    mail(desk.relay, desk.signer, identity, built, address, now, attempt).await
+                    let to = Recipient { address, token: token.as_deref().unwrap_or_default() };
+                    mail(desk.relay, desk.signer, identity, built, to, now, attempt).await
                 }
                 Rua::Https { uri, host, port } => post(desk.world, built, uri, host, *port).await,
                 Rua::Unsupported { .. } | Rua::Unusable { .. } => Err("nothing can be sent there".to_owned()),
@@ -252,16 +266,17 @@ where
         match outcome {
             Ok(()) => {
                 delivery.accepted();
+                offered.token = token;
                 // The relay's word says nothing of the mailbox behind it.
                 if matches!(rua, Rua::Https { .. }) {
-                    notes.push(RuaNote { uri: rua.uri().to_owned(), at, failure: None });
+                    offered.notes.push(RuaNote { uri: rua.uri().to_owned(), at, failure: None });
                 }
             }
             Err(error) => {
                 delivery.failed(at, &error);
                 // Of a mail only the relay has spoken so far, which is ours.
                 if matches!(rua, Rua::Https { .. }) {
-                    notes.push(RuaNote { uri: rua.uri().to_owned(), at, failure: Some(error) });
+                    offered.notes.push(RuaNote { uri: rua.uri().to_owned(), at, failure: Some(error) });
                 }
             }
         }
@@ -272,7 +287,8 @@ fn is_dead(held: &RuaHealth, now: UnixTime) -> bool {
     held.failed_days >= DEAD_DAYS && now - held.last < DEAD_SECONDS
 }
 
-fn settled(delivery: &Delivery, now: UnixTime, token: Option<String>, notes: Vec<RuaNote>) -> Outcome {
+fn settled(delivery: &Delivery, now: UnixTime, offered: Offered) -> Outcome {
+    let Offered { notes, token } = offered;
     let (state, at, reason) = match delivery.next(now) {
         Next::Over(Ended::Sent(uri)) => (OutgoingState::Sent, now, uri),
         Next::Over(Ended::GivenUp(reason)) => (OutgoingState::GivenUp, now, reason),

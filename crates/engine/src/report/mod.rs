@@ -27,7 +27,7 @@ pub use counting::{Counter, day_of, due_at};
 pub use delivery::{Attempt, Delivery, Ended, Next, Progress};
 pub use driver::{Desk, Pass, run_due};
 pub use session::{Heard, Judgement, Session, at_face_value, sessions_of};
-pub use settings::{Identity, IdentityError, Settings};
+pub use settings::{BounceSecret, Identity, IdentityError, Settings};
 
 /// Seconds of a day.
 pub(crate) const DAY_SECONDS: i64 = 86_400;

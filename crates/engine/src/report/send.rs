@@ -22,25 +22,32 @@ pub(super) fn destination(rua: &Rua) -> &str {
     }
 }
 
+/// Who gets a mail, and what a bounce of it is known by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recipient<'a> {
+    pub(super) address: &'a str,
+    pub(super) token: &'a str,
+}
+
 /// Hands the report to the relay.
 pub(super) async fn mail(
     relay: &impl Relay,
     signer: &impl Signer,
     identity: &Identity,
     built: &Built,
-    to: &str,
+    to: Recipient<'_>,
     now: UnixTime,
     attempt: u32,
 ) -> Result<(), String> {
-    let message = built.mail(identity, to, now, attempt).map_err(|error| error.to_string())?;
+    let message = built.mail(identity, to.address, now, attempt).map_err(|error| error.to_string())?;
     // RFC 8460 §3: a report without a signature of the submitter is ignored, so none goes out without.
     let mut signed = signer.sign(identity.submitter(), &message, now).map_err(|error| error.to_string())?;
     signed.extend_from_slice(&message);
     let from = match identity.bounces() {
-        Some(address) => verp(address, &built.token),
+        Some(address) => verp(address, to.token),
         None => identity.from().to_owned(),
     };
-    let mail = RelayMail { from, to: to.to_owned(), message: Bytes::from(signed) };
+    let mail = RelayMail { from, to: to.address.to_owned(), message: Bytes::from(signed) };
     match relay.submit(mail).await {
         RelayOutcome::Accepted => Ok(()),
         RelayOutcome::Refused { code, text } => Err(format!("the relay answered {code} {text}")),

@@ -1,6 +1,7 @@
 //! Who reports, to whom not, and within which bounds: values of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// Who a report says it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +139,28 @@ fn plain_address(text: &str) -> Result<String, IdentityError> {
     if fits { Ok(format!("{local}@{}", domain.to_ascii_lowercase())) } else { Err(refused()) }
 }
 
+/// A secret of this installation, kept. Whoever has it can say of any of its mails that it bounced.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BounceSecret([u8; 32]);
+
+impl BounceSecret {
+    /// Of random bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BounceSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BounceSecret(..)")
+    }
+}
+
 /// All that the room is told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -150,6 +173,8 @@ pub struct Settings {
     pub opt_outs: BTreeSet<String>,
     /// Spreads reports over the night; of this installation, kept.
     pub spread_seed: u64,
+    /// Without it nobody makes an address that bounces are believed from.
+    pub bounce_secret: BounceSecret,
     /// This node, for leases.
     pub node: String,
     /// Reports a day that one destination (a mail domain, or the host of a URI) gets.
@@ -161,12 +186,13 @@ pub struct Settings {
 impl Settings {
     /// With the defaults.
     #[must_use]
-    pub fn new(identity: Identity, spread_seed: u64) -> Self {
+    pub fn new(identity: Identity, spread_seed: u64, bounce_secret: BounceSecret) -> Self {
         Self {
             identity,
             identities: BTreeMap::new(),
             opt_outs: BTreeSet::new(),
             spread_seed,
+            bounce_secret,
             node: "local".to_owned(),
             daily_quota: 2_000,
             concurrency: 16,

@@ -11,7 +11,7 @@ use crate::ports::{JournalPlace, ReportKey, SessionEvent, SessionFailure, Sessio
 const NOON: i64 = 20_000 * DAY_SECONDS + 43_200;
 
 fn settings() -> Settings {
-    Settings::new(identity(), 42)
+    Settings::new(identity(), 42, BounceSecret::new([7; 32]))
 }
 
 fn identity() -> Identity {

@@ -5,8 +5,8 @@ mod support;
 use tls_rpt::tally::{AppliedPolicy, PolicyTally, Tally};
 use tls_rpt::{PolicyType, Text};
 use tlsward_engine::ports::{
-    Added, Delta, GroupDelta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingState, ReportKey, RuaNote,
-    Settlement,
+    Added, Delta, GroupDelta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingState, ReportKey, RuaNews,
+    RuaNote, Settlement,
 };
 use tlsward_store::SqliteStore;
 
@@ -168,7 +168,8 @@ fn failures_of_a_place_add_up_by_days_until_it_accepts() {
         store.add(delta(0, 1, vec![group("a.example", 3)])).await.expect("added");
         let report = store.lease(ask("n1", DUE)).await.expect("leased").remove(0);
         let uri = "https://a.example/".to_owned();
-        let note = |at, failure: Option<&str>| RuaNote { uri: uri.clone(), at, failure: failure.map(str::to_owned) };
+        let news = |failure: Option<&str>| failure.map_or(RuaNews::Accepted, |why| RuaNews::Failed(why.to_owned()));
+        let note = |at, failure: Option<&str>| RuaNote { uri: uri.clone(), at, news: news(failure) };
         let days = |day: i64| DUE + day * 86_400;
         let notes = vec![note(days(0), Some("x")), note(days(0) + 5, Some("y")), note(days(1), Some("z"))];
         let settlement = Settlement { notes, ..settled(&report, "n1", OutgoingState::Waiting, DUE) };

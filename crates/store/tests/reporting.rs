@@ -449,6 +449,59 @@ fn a_place_that_failed_for_days_is_left_alone_for_a_week() {
         });
 }
 
+/// One day after the other, with a mail to a@a.example each; whether it bounces is said by day.
+async fn days_of_mail(outbox: &impl Outbox, fake: &Fake, days: &[(i64, bool)]) {
+    let settings = settings();
+    for (day, bounces) in days {
+        let begin = (DAY + day) * 86_400;
+        let one = Session { at: begin, ..session("a.example", Some("v=TLSRPTv1; rua=mailto:r@a.example")) };
+        count(outbox, &settings, vec![one]).await;
+        let now = begin + 86_400 + 14_401;
+        pass(outbox, fake, &settings, now).await;
+        if *bounces {
+            assert!(
+                bounced(outbox, "local", &token(fake, "r@a.example"), now + 60, "550 full")
+                    .await
+                    .expect("taken")
+            );
+        }
+    }
+}
+
+async fn failed_days(outbox: &impl Outbox) -> Option<u32> {
+    let health = outbox.health(vec!["mailto:r@a.example".to_owned()]).await.expect("health").remove(0);
+    health.map(|held| held.failed_days)
+}
+
+#[test]
+fn an_address_whose_mail_bounces_each_day_is_left_alone() {
+    on_both!(store => {
+        let fake = Fake::at(0);
+        days_of_mail(store, &fake, &[(0, true), (1, true), (2, true), (3, true), (4, true)]).await;
+        assert_eq!(failed_days(store).await, Some(5));
+        days_of_mail(store, &fake, &[(5, false)]).await;
+        assert_eq!(fake.to().len(), 5);
+        assert!(state(store, "a.example").await.1.contains("left alone after failures on 5 days"));
+    });
+}
+
+#[test]
+fn bounces_are_forgotten_when_mail_of_two_later_days_has_not_bounced() {
+    on_both!(store => {
+        let fake = Fake::at(0);
+        days_of_mail(store, &fake, &[(0, true), (1, true), (2, true), (3, true)]).await;
+        assert_eq!(failed_days(store).await, Some(4));
+        days_of_mail(store, &fake, &[(4, false)]).await;
+        assert_eq!(failed_days(store).await, Some(4), "it may still bounce");
+        days_of_mail(store, &fake, &[(5, false)]).await;
+        assert_eq!(failed_days(store).await, None);
+        days_of_mail(store, &fake, &[(6, true)]).await;
+        assert_eq!(failed_days(store).await, Some(1));
+        days_of_mail(store, &fake, &[(7, true), (8, false)]).await;
+        assert_eq!(failed_days(store).await, Some(2), "one day says nothing");
+    });
+}
+
 /// Proves: I8
 #[test]
 fn domains_that_are_opted_out_get_nothing_also_if_it_was_said_later() {

@@ -182,8 +182,20 @@ pub struct RuaNote {
     pub uri: String,
     /// When.
     pub at: UnixTime,
-    /// `None`: it accepted, and what was held against it is forgotten.
-    pub failure: Option<String>,
+    /// What.
+    pub news: RuaNews,
+}
+
+/// How a place took a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuaNews {
+    /// It accepted, and what was held against it is forgotten.
+    Accepted,
+    /// The relay took the mail, which is not yet delivery. Where another day brings the same and no failure came between,
+    /// what was held against it is forgotten.
+    Relayed,
+    /// It did not; why.
+    Failed(String),
 }
 
 /// What is held against a place.
@@ -197,6 +209,8 @@ pub struct RuaHealth {
     pub last: UnixTime,
     /// What that was.
     pub reason: String,
+    /// When the relay first took a mail to it after that, if it did.
+    pub relayed: Option<UnixTime>,
 }
 
 /// Keeps counts and reports. Every `Ok` of a change means synced.

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::delivery::Progress;
 use super::settings::BounceSecret;
 use crate::facts::UnixTime;
-use crate::ports::{Outbox, OutgoingState, ReportKey, RuaNote, Settlement, StoreError};
+use crate::ports::{Outbox, OutgoingState, ReportKey, RuaNews, RuaNote, Settlement, StoreError};
 
 /// For so long a bounce holds the report, in seconds.
 const LEASE_SECONDS: i64 = 60;
@@ -83,7 +83,8 @@ pub async fn bounced(
                 OutgoingState::GivenUp
             };
             progress.bounced.push(uri.clone());
-            let note = RuaNote { uri: uri.clone(), at: now, failure: Some(format!("bounced: {reason}")) };
+            let note =
+                RuaNote { uri: uri.clone(), at: now, news: RuaNews::Failed(format!("bounced: {reason}")) };
             (state, now, format!("{uri}: bounced: {reason}"), vec![note])
         }
     };

@@ -19,7 +19,7 @@ use super::settings::Settings;
 use crate::facts::UnixTime;
 use crate::ports::{
     Clock, Dns, DnsReply, Https, LeaseAsk, Outbox, Outgoing, OutgoingState, RecordKind, Relay, ReportKey,
-    RuaHealth, RuaNote, Settlement, Signer, StoreError, Timer,
+    RuaHealth, RuaNews, RuaNote, Settlement, Signer, StoreError, Timer,
 };
 
 /// For so long nobody else gets a leased report, in seconds.
@@ -228,7 +228,8 @@ where
         let now = desk.clock.now();
         let Next::Try(rua) = delivery.next(now) else { return Ok(offered) };
         let rua = rua.clone();
-        if let Some(held) = health.next().flatten().filter(|held| is_dead(held, now)) {
+        let held = health.next().flatten();
+        if let Some(held) = held.as_ref().filter(|held| is_dead(held, now)) {
             let days = held.failed_days;
             delivery.passed_over(now, &format!("left alone after failures on {days} days: {}", held.reason));
             continue;
@@ -267,16 +268,19 @@ where
             Ok(()) => {
                 delivery.accepted();
                 offered.token = token;
-                // The relay's word says nothing of the mailbox behind it.
-                if matches!(rua, Rua::Https { .. }) {
-                    offered.notes.push(RuaNote { uri: rua.uri().to_owned(), at, failure: None });
-                }
+                let news = match rua {
+                    Rua::Https { .. } => Some(RuaNews::Accepted),
+                    // The relay's word says little of the mailbox behind it, and nothing of one that never failed.
+                    _ => held.is_some().then_some(RuaNews::Relayed),
+                };
+                offered.notes.extend(news.map(|news| RuaNote { uri: rua.uri().to_owned(), at, news }));
             }
             Err(error) => {
                 delivery.failed(at, &error);
                 // Of a mail only the relay has spoken so far, which is ours.
                 if matches!(rua, Rua::Https { .. }) {
-                    offered.notes.push(RuaNote { uri: rua.uri().to_owned(), at, failure: Some(error) });
+                    let news = RuaNews::Failed(error);
+                    offered.notes.push(RuaNote { uri: rua.uri().to_owned(), at, news });
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use tls_rpt::tally::Tally;
 use tlsward_engine::facts::UnixTime;
-use tlsward_engine::ports::{RuaHealth, RuaNote};
+use tlsward_engine::ports::{RuaHealth, RuaNews, RuaNote};
 
 const DAY_SECONDS: i64 = 86_400;
 /// Failures that lie further apart than this, in seconds, are not of one row.
@@ -23,14 +23,27 @@ pub(crate) fn sums(tally: &Tally) -> (u64, u64) {
 
 /// What is held against a place after another note of it.
 pub(crate) fn held_against(before: Option<RuaHealth>, note: &RuaNote) -> Option<RuaHealth> {
-    let reason = note.failure.clone()?;
-    let again = before.filter(|held| note.at.saturating_sub(held.last) <= ROW_SECONDS);
-    Some(match again {
-        None => RuaHealth { failed_days: 1, since: note.at, last: note.at, reason },
+    match &note.news {
+        RuaNews::Accepted => None,
+        // Who takes mail and sends it back does so within the day, mostly: the day after, the mail has arrived.
+        RuaNews::Relayed => before
+            .filter(|held| held.relayed.is_none_or(|first| day(note.at) <= day(first)))
+            .map(|held| RuaHealth { relayed: held.relayed.or(Some(note.at)), ..held }),
+        RuaNews::Failed(reason) => Some(failed(before, note.at, reason.clone())),
+    }
+}
+
+fn failed(before: Option<RuaHealth>, at: UnixTime, reason: String) -> RuaHealth {
+    match before.filter(|held| at.saturating_sub(held.last) <= ROW_SECONDS) {
+        None => RuaHealth { failed_days: 1, since: at, last: at, reason, relayed: None },
         Some(held) => {
-            let another_day = note.at.div_euclid(DAY_SECONDS) != held.last.div_euclid(DAY_SECONDS);
-            let failed_days = held.failed_days.saturating_add(u32::from(another_day));
-            RuaHealth { failed_days, since: held.since, last: note.at.max(held.last), reason }
+            let another_day = u32::from(day(at) != day(held.last));
+            let failed_days = held.failed_days.saturating_add(another_day);
+            RuaHealth { failed_days, since: held.since, last: at.max(held.last), reason, relayed: None }
         }
-    })
+    }
+}
+
+fn day(at: UnixTime) -> i64 {
+    at.div_euclid(DAY_SECONDS)
 }

@@ -290,8 +290,8 @@ fn settle(connection: &Connection, settlement: &Settlement) -> Result<bool, Fail
 fn hold(connection: &Connection, note: &RuaNote) -> Result<(), Failure> {
     match held_against(health(connection, &note.uri)?, note) {
         Some(held) => connection
-            .prepare_cached("INSERT OR REPLACE INTO rua_health VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![note.uri, held.failed_days, held.since, held.last, held.reason])?,
+            .prepare_cached("INSERT OR REPLACE INTO rua_health VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![note.uri, held.failed_days, held.since, held.last, held.reason, held.relayed])?,
         None => connection.prepare_cached("DELETE FROM rua_health WHERE uri = ?1")?.execute([&note.uri])?,
     };
     Ok(())
@@ -299,13 +299,14 @@ fn hold(connection: &Connection, note: &RuaNote) -> Result<(), Failure> {
 
 fn health(connection: &Connection, uri: &str) -> Result<Option<RuaHealth>, Failure> {
     let found = connection
-        .prepare_cached("SELECT failed_days, since, last, reason FROM rua_health WHERE uri = ?1")?
+        .prepare_cached("SELECT failed_days, since, last, reason, relayed FROM rua_health WHERE uri = ?1")?
         .query_row([uri], |row| {
             Ok(RuaHealth {
                 failed_days: row.get(0)?,
                 since: row.get(1)?,
                 last: row.get(2)?,
                 reason: row.get(3)?,
+                relayed: row.get(4)?,
             })
         })
         .optional()?;

@@ -104,6 +104,9 @@ CREATE TABLE rua_health (
     uri TEXT PRIMARY KEY, failed_days INTEGER NOT NULL, since INTEGER NOT NULL, last INTEGER NOT NULL,
     reason TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+", "
+-- When the relay first took a mail after the last failure.
+ALTER TABLE rua_health ADD COLUMN relayed INTEGER;
 "];
 
 /// Makes the file one of this program's version.

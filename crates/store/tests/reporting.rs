@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +40,8 @@ struct Fake {
     posts: Mutex<Vec<(String, Bytes)>>,
     now: AtomicI64,
     no_key: bool,
+    /// What each mail takes, in seconds.
+    slow: i64,
 }
 
 impl Fake {
@@ -136,6 +139,10 @@ impl Clock for Fake {
 
 impl Relay for Fake {
     async fn submit(&self, mail: RelayMail) -> RelayOutcome {
+        if self.slow > 0 {
+            yield_once().await;
+            self.now.fetch_add(self.slow, Ordering::Relaxed);
+        }
         if let Some(outcome) = self.refused.lock().expect("refused").get(&mail.to) {
             return outcome.clone();
         }
@@ -151,6 +158,16 @@ impl Signer for Fake {
         }
         Ok(format!("DKIM-Signature: d={domain}; t={at}\r\n").into_bytes())
     }
+}
+
+/// Lets the others go on.
+async fn yield_once() {
+    let mut is_over = false;
+    std::future::poll_fn(|context| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut is_over, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 fn settings() -> Settings {
@@ -551,6 +568,24 @@ fn two_nodes_send_each_report_once() {
         let (one, two) = (one.expect("a pass"), two.expect("a pass"));
         assert_eq!((one.sent + two.sent, one.lost + two.lost), (200, 0));
         assert_eq!(fake.mails.lock().expect("mails").len(), 200);
+    });
+}
+
+#[test]
+fn where_every_place_is_slow_a_report_is_still_sent_by_one_node_only() {
+    on_both!(store => {
+        let mut fake = Fake::at(FOUR);
+        fake.slow = 1_000;
+        let record = Some("v=TLSRPTv1; rua=mailto:r@a.example");
+        let settings = Settings { concurrency: 2, ..settings() };
+        count(store, &settings, (0..30).map(|n| session(&format!("d{n}.example"), record)).collect()).await;
+        let other = Settings { node: "other".to_owned(), concurrency: 1, ..settings.clone() };
+        let desk = |settings| Desk { world: &fake, outbox: store, relay: &fake, signer: &fake, clock: &fake, settings };
+        let (one, two) = (desk(&settings), desk(&other));
+        let (one, two) = futures_util::join!(run_due(&one, FOUR), run_due(&two, FOUR));
+        let (one, two) = (one.expect("a pass"), two.expect("a pass"));
+        assert_eq!((one.sent + two.sent, one.lost + two.lost), (30, 0));
+        assert_eq!(fake.mails.lock().expect("mails").len(), 30);
     });
 }
 

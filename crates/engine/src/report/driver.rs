@@ -28,6 +28,7 @@ const LEASE_SECONDS: i64 = 3_600;
 const ROUND_SECONDS: i64 = 1_500;
 /// One offer, over the bounds of the adapters.
 const OFFER: Duration = Duration::from_secs(600);
+const _: () = assert!(ROUND_SECONDS + 2 * (OFFER.as_secs() as i64) < LEASE_SECONDS);
 /// After failures on so many days a place is left alone …
 const DEAD_DAYS: u32 = 5;
 /// … for so long after the last of them, in seconds.
@@ -82,8 +83,8 @@ where
     C: Clock,
 {
     let mut pass = Pass::default();
+    // No more than is begun at once: what waits for its turn behind slow places would outlast its lease.
     let side_by_side = desk.settings.concurrency.max(1);
-    let limit = side_by_side.saturating_mul(4);
     loop {
         let now = desk.clock.now();
         let ask = LeaseAsk {
@@ -91,7 +92,7 @@ where
             now,
             until: now + LEASE_SECONDS,
             before_day: day_of(counted_until.min(now)),
-            limit,
+            limit: side_by_side,
         };
         let due = desk.outbox.lease(ask).await?;
         let count = due.len();
@@ -105,7 +106,7 @@ where
                 None => &mut pass.lost,
             } += 1;
         }
-        if count < limit {
+        if count < side_by_side {
             return Ok(pass);
         }
     }

@@ -107,10 +107,15 @@ impl Snapshot {
             changes.extend(newer.mx.difference(&self.mx).cloned().map(Change::MxCame));
             changes.extend(self.mx.difference(&newer.mx).cloned().map(Change::MxWent));
         }
-        let appeared = newer.findings.difference(&self.findings).cloned();
-        changes.extend(appeared.map(|(code, subject)| Change::Appeared(code, subject)));
-        let gone = self.findings.difference(&newer.findings).cloned();
-        changes.extend(gone.map(|(code, subject)| Change::Gone(code, subject)));
+        // The outage's own findings come with it and go with it.
+        if !self.is_blind() {
+            let appeared = newer.findings.difference(&self.findings).cloned();
+            changes.extend(appeared.map(|(code, subject)| Change::Appeared(code, subject)));
+        }
+        if !newer.is_blind() {
+            let gone = self.findings.difference(&newer.findings).cloned();
+            changes.extend(gone.map(|(code, subject)| Change::Gone(code, subject)));
+        }
         changes
     }
 }
@@ -155,6 +160,25 @@ mod tests {
             ..old.clone()
         };
         assert_eq!(old.changes(&blind), [Change::Verdict("delivers".into(), "unknown".into())]);
+    }
+
+    #[test]
+    fn findings_that_an_outage_hides_have_not_gone_and_do_not_come_back_as_new() {
+        let finding = |code: &str| (code.to_owned(), "example.org".to_owned());
+        let mut before = snapshot("refused", "1", &["mode: enforce"]);
+        before.findings = [finding("mx-unreachable"), finding("tlsrpt-missing")].into();
+        let blind = Snapshot {
+            verdict: "unknown".into(),
+            findings: [finding("dns-failed")].into(),
+            ..before.clone()
+        };
+        let appeared = |code: &str| Change::Appeared(code.to_owned(), "example.org".to_owned());
+        let gone = |code: &str| Change::Gone(code.to_owned(), "example.org".to_owned());
+        let verdict = |old: &str, new: &str| Change::Verdict(old.to_owned(), new.to_owned());
+        assert_eq!(before.changes(&blind), [verdict("refused", "unknown"), appeared("dns-failed")]);
+        assert_eq!(blind.changes(&before), [verdict("unknown", "refused"), gone("dns-failed")]);
+        let other = Snapshot { findings: [finding("dns-bogus")].into(), ..blind.clone() };
+        assert_eq!(blind.changes(&other), []);
     }
 
     #[test]

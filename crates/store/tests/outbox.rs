@@ -221,6 +221,31 @@ fn what_is_over_is_retired_and_what_waits_is_not() {
 }
 
 #[test]
+fn quotas_and_failures_are_swept_when_they_no_longer_count_and_not_before() {
+    on_both!(store => {
+        store.add(delta(0, 1, vec![group("a.example", 3)])).await.expect("added");
+        let report = store.lease(ask("n1", DUE)).await.expect("leased").remove(0);
+        let uri = "https://a.example/".to_owned();
+        let notes = vec![RuaNote { uri: uri.clone(), at: DUE, news: RuaNews::Failed("x".to_owned()) }];
+        let settlement = Settlement { notes, ..settled(&report, "n1", OutgoingState::Waiting, DUE) };
+        store.settle(settlement).await.expect("settled");
+        for (destination, day) in [("a.example", DAY), ("b.example", DAY + 1)] {
+            assert!(store.reserve(destination, day, 1).await.expect("asked"));
+        }
+        store.retire(DAY + 1, DAY + 1).await.expect("retired");
+        assert!(store.reserve("a.example", DAY, 1).await.expect("asked"), "of yesterday");
+        assert!(!store.reserve("b.example", DAY + 1, 1).await.expect("asked"), "of today");
+        // A place that failed is left alone for days, and its row of failures goes on for a fortnight.
+        let due = DUE.div_euclid(86_400);
+        for (day, is_held) in [(due, true), (due + 14, true), (due + 15, false)] {
+            store.retire(day, day).await.expect("retired");
+            let health = store.health(vec![uri.clone()]).await.expect("health");
+            assert_eq!(health[0].is_some(), is_held, "{}", day - due);
+        }
+    });
+}
+
+#[test]
 fn counts_and_place_outlive_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let open =

@@ -267,7 +267,8 @@ pub trait Outbox: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Outgoing>, StoreError>> + Send;
 
     /// Drops the counts of what is over and older than `counts_before` (a day), and every trace of what is over and
-    /// older than `traces_before`. Returns how many traces went.
+    /// older than `traces_before`; and what on that day neither a quota nor a place is held to any more, so that records
+    /// of strangers leave nothing for good. Returns how many traces went.
     fn retire(
         &self,
         counts_before: i64,

@@ -13,7 +13,7 @@ use tlsward_engine::ports::{
     RuaHealth, Settlement, StoreError,
 };
 
-use super::{held_against, sums, when_due};
+use super::{forgotten_before, held_against, sums, when_due};
 use crate::{MAX_PAGE, MemoryStore};
 
 /// All of it.
@@ -247,6 +247,8 @@ impl Outbox for MemoryStore {
         let mut held = self.held();
         let before = held.rows.len();
         held.rows.retain(|key, row| row.state == OutgoingState::Waiting || key.day >= traces_before);
+        held.quotas.retain(|_, (day, _)| *day >= traces_before);
+        held.health.retain(|_, health| health.last >= forgotten_before(traces_before));
         for (key, row) in &mut held.rows {
             if row.state != OutgoingState::Waiting && key.day < counts_before {
                 row.tally = Tally::default();

@@ -33,6 +33,11 @@ pub(crate) fn held_against(before: Option<RuaHealth>, note: &RuaNote) -> Option<
     }
 }
 
+/// Failures of which the last was before this time count for nothing on that day or later.
+pub(crate) fn forgotten_before(day: i64) -> UnixTime {
+    day.saturating_mul(DAY_SECONDS).saturating_sub(ROW_SECONDS)
+}
+
 fn failed(before: Option<RuaHealth>, at: UnixTime, reason: String) -> RuaHealth {
     match before.filter(|held| at.saturating_sub(held.last) <= ROW_SECONDS) {
         None => RuaHealth { failed_days: 1, since: at, last: at, reason, relayed: None },

@@ -11,7 +11,7 @@ use tlsward_engine::ports::{
 
 use super::SqliteStore;
 use super::failure::Failure;
-use crate::outgoing::{held_against, sums, when_due};
+use crate::outgoing::{forgotten_before, held_against, sums, when_due};
 use crate::{MAX_PAGE, pack};
 
 /// About what a row holds, for the bounds of the writer's queue.
@@ -144,6 +144,12 @@ impl Outbox for SqliteStore {
             let gone = connection
                 .prepare_cached("DELETE FROM outgoing WHERE state <> 'waiting' AND day < ?1")?
                 .execute([traces_before])?;
+            connection
+                .prepare_cached("DELETE FROM outgoing_quota WHERE day < ?1")?
+                .execute([traces_before])?;
+            connection
+                .prepare_cached("DELETE FROM rua_health WHERE last < ?1")?
+                .execute([forgotten_before(traces_before)])?;
             let empty = packed(&Tally::default());
             connection
                 .prepare_cached(

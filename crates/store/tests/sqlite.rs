@@ -114,6 +114,36 @@ fn files_that_are_not_ours_are_refused_by_kind() {
     assert!(matches!(refusal(&path("folder")), StoreError::Unavailable(_)));
 }
 
+/// Whoever names a wrong file in the configuration finds it as it was.
+#[test]
+fn a_file_that_is_refused_is_left_as_it_was_to_the_last_byte() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.db");
+    for (made, why) in [
+        ("CREATE TABLE theirs (id INTEGER); INSERT INTO theirs VALUES (1)", "another program"),
+        ("CREATE TABLE theirs (id INTEGER); PRAGMA user_version = 1", "another program"),
+        ("PRAGMA application_id = 7", "another program"),
+        (
+            "CREATE TABLE ours (id INTEGER); PRAGMA application_id = 0x544c5357; PRAGMA user_version = 4711",
+            "4711",
+        ),
+    ] {
+        let file = rusqlite::Connection::open(&path).expect("opened");
+        file.execute_batch(made).expect("made");
+        file.close().expect("closes");
+        let before = std::fs::read(&path).expect("read");
+        let StoreError::Damaged(told) = refusal(&path) else { panic!("damaged") };
+        assert!(told.contains(why), "{told}");
+        assert!(std::fs::read(&path).expect("read") == before, "{made}");
+        let file = rusqlite::Connection::open(&path).expect("opened");
+        let journal: String =
+            file.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("journal");
+        assert_eq!(journal, "delete", "{made}");
+        file.close().expect("closes");
+        std::fs::remove_file(&path).expect("removed");
+    }
+}
+
 #[test]
 fn a_damaged_page_is_a_damaged_store_and_not_a_panic() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -91,8 +91,7 @@ impl SqliteStore {
 
     fn open_tuned(path: &Path, quotas: Quotas, tuning: Tuning) -> Result<Self, StoreError> {
         let lock = lock(path)?;
-        let mut connection = open_for_writing(path, tuning).map_err(StoreError::from)?;
-        schema::migrate(&mut connection)?;
+        let mut connection = open_for_writing(path, tuning)?;
         let queue = Arc::new(Queue::new(tuning.queue));
         let log_pages = Arc::new(AtomicU32::new(0));
         let pages = Arc::clone(&log_pages);
@@ -196,18 +195,20 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn open_for_writing(path: &Path, tuning: Tuning) -> Result<Connection, Failure> {
+fn open_for_writing(path: &Path, tuning: Tuning) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.execute_batch(
-        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = OFF; \
-         PRAGMA cache_size = -8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-         PRAGMA wal_autocheckpoint = 0;",
-    )?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(Failure::from)?;
+    let set = |pragmas: &str| connection.execute_batch(pragmas).map_err(Failure::from);
+    set("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA foreign_keys = OFF; \
+         PRAGMA cache_size = -8192;")?;
+    // Before the journal: that rewrites the file, which may be another program's.
+    let done = schema::recognise(&connection)?;
+    set("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
     if let Some(pages) = tuning.max_pages {
-        connection.pragma_update(None, "max_page_count", pages)?;
+        connection.pragma_update(None, "max_page_count", pages).map_err(Failure::from)?;
     }
+    schema::migrate(&mut connection, done)?;
     Ok(connection)
 }
 

@@ -109,8 +109,8 @@ CREATE TABLE rua_health (
 ALTER TABLE rua_health ADD COLUMN relayed INTEGER;
 "];
 
-/// Makes the file one of this program's version.
-pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// How many steps the file has been through. Reads only; refuses what this program must not write into.
+pub(crate) fn recognise(connection: &Connection) -> Result<usize, StoreError> {
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let version = pragma("user_version").map_err(Failure::from)?;
     let application = pragma("application_id").map_err(Failure::from)?;
@@ -120,10 +120,14 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if application != i64::from(APPLICATION) && (application != 0 || tables != 0 || version != 0) {
         return Err(StoreError::Damaged("the file is a database of another program".to_owned()));
     }
-    let done = usize::try_from(version).ok().filter(|done| *done <= STEPS.len()).ok_or_else(|| {
+    usize::try_from(version).ok().filter(|done| *done <= STEPS.len()).ok_or_else(|| {
         let known = STEPS.len();
         StoreError::Damaged(format!("the file has version {version}, this program knows up to {known}"))
-    })?;
+    })
+}
+
+/// Makes the file, which has been through `done` steps, one of this program's version.
+pub(crate) fn migrate(connection: &mut Connection, done: usize) -> Result<(), StoreError> {
     if done == STEPS.len() {
         return Ok(());
     }

@@ -5,8 +5,8 @@ mod support;
 use tls_rpt::tally::{AppliedPolicy, PolicyTally, Tally};
 use tls_rpt::{PolicyType, Text};
 use tlsward_engine::ports::{
-    Added, Delta, GroupDelta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingState, ReportKey, RuaNews,
-    RuaNote, Settlement,
+    Added, DayRange, Delta, GroupDelta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingQuery,
+    OutgoingState, OutgoingSum, ReportKey, RuaNews, RuaNote, Settlement,
 };
 use tlsward_store::SqliteStore;
 
@@ -195,12 +195,46 @@ fn reports_are_listed_newest_day_first_a_page_at_a_time() {
         let groups = vec![of(DAY, "b.example"), of(DAY, "a.example"), of(DAY + 1, "c.example"), of(DAY - 1, "a.example")];
         store.add(delta(0, 1, groups)).await.expect("added");
         let shown = |lines: &[tlsward_engine::ports::OutgoingLine]| lines.iter().map(|line| (line.key.day - DAY, line.key.domain.to_string())).collect::<Vec<_>>();
-        let first = store.outgoing(None, None, 2).await.expect("listed");
+        let first = store.outgoing(OutgoingQuery { limit: 2, ..OutgoingQuery::default() }).await.expect("listed");
         assert_eq!(shown(&first), [(1, "c.example".to_owned()), (0, "a.example".to_owned())]);
-        let second = store.outgoing(None, Some(first[1].key.clone()), 9).await.expect("listed");
+        let second = store.outgoing(OutgoingQuery { after: Some(first[1].key.clone()), limit: 9, ..OutgoingQuery::default() }).await.expect("listed");
         assert_eq!(shown(&second), [(0, "b.example".to_owned()), (-1, "a.example".to_owned())]);
-        let one = store.outgoing(Some("a.example"), None, 9).await.expect("listed");
+        let one = store.outgoing(OutgoingQuery { domain: Some("a.example".to_owned()), limit: 9, ..OutgoingQuery::default() }).await.expect("listed");
         assert_eq!(shown(&one), [(0, "a.example".to_owned()), (-1, "a.example".to_owned())]);
+        let all = OutgoingQuery { limit: 9, ..OutgoingQuery::default() };
+        let day = store.outgoing(OutgoingQuery { day: Some(DAY), ..all.clone() }).await.expect("listed");
+        assert_eq!(shown(&day), [(0, "a.example".to_owned()), (0, "b.example".to_owned())]);
+        let leased = store.lease(LeaseAsk { limit: 1, before_day: DAY, ..ask("n1", DUE) }).await.expect("leased");
+        store.settle(settled(&leased[0], "n1", OutgoingState::GivenUp, DUE)).await.expect("settled");
+        let given_up = OutgoingQuery { state: Some(OutgoingState::GivenUp), ..all.clone() };
+        assert_eq!(shown(&store.outgoing(given_up).await.expect("listed")), [(-1, "a.example".to_owned())]);
+        let query = OutgoingQuery { state: Some(OutgoingState::Waiting), domain: Some("a.example".to_owned()), day: Some(DAY), ..all };
+        assert_eq!(shown(&store.outgoing(query).await.expect("listed")), [(0, "a.example".to_owned())]);
+    });
+}
+
+#[test]
+fn days_are_added_up_by_how_their_reports_stand_and_large_numbers_stay_numbers() {
+    on_both!(store => {
+        let of = |day, domain, successful| GroupDelta { day, ..group(domain, successful) };
+        let groups = vec![
+            of(DAY, "a.example", 3),
+            of(DAY, "b.example", 4),
+            of(DAY - 1, "c.example", u64::MAX),
+            of(DAY - 1, "d.example", u64::MAX),
+            of(DAY - 2, "e.example", 1),
+        ];
+        store.add(delta(0, 1, groups)).await.expect("added");
+        let leased = store.lease(LeaseAsk { before_day: DAY - 1, ..ask("n1", DUE) }).await.expect("leased");
+        store.settle(settled(&leased[0], "n1", OutgoingState::Sent, DUE)).await.expect("settled");
+        let sums = store.outgoing_days(DayRange { first: DAY - 2, last: DAY }).await.expect("added up");
+        let sum = |day, state, reports, successful| OutgoingSum { day, state, reports, successful, failed: reports, unjudged: 2 * reports };
+        assert_eq!(sums[0], sum(DAY, OutgoingState::Waiting, 2, 7));
+        assert_eq!((sums[1].day, sums[1].reports), (DAY - 1, 2));
+        assert!(sums[1].successful >= i64::MAX.unsigned_abs());
+        assert_eq!(sums[2..], [sum(DAY - 2, OutgoingState::Sent, 1, 1)]);
+        let none = store.outgoing_days(DayRange { first: DAY + 1, last: DAY + 9 }).await.expect("added up");
+        assert!(none.is_empty());
     });
 }
 
@@ -216,7 +250,7 @@ fn what_is_over_is_retired_and_what_waits_is_not() {
         let waiting = store.outgoing_report(&key("b.example", 1)).await.expect("held").expect("there");
         assert_eq!(waiting.tally, tally(3, 1));
         assert_eq!(store.retire(DAY + 9, DAY + 9).await.expect("retired"), 1);
-        assert_eq!(store.outgoing(None, None, 9).await.expect("listed").len(), 1);
+        assert_eq!(store.outgoing(OutgoingQuery { limit: 9, ..OutgoingQuery::default() }).await.expect("listed").len(), 1);
     });
 }
 

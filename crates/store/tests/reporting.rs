@@ -16,8 +16,8 @@ use tls_rpt::{PolicyType, Text};
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{
     Absence, Admit, Answer, Clock, ConnectFailure, Dns, DnsFailure, DnsReply, Dnssec, HttpAnswer, Https,
-    HttpsExchange, HttpsFailure, HttpsTarget, JournalPlace, Outbox, OutgoingState, RecordData, RecordKind,
-    Relay, RelayMail, RelayOutcome, Security, SignError, Signer, Timer,
+    HttpsExchange, HttpsFailure, HttpsTarget, JournalPlace, Outbox, OutgoingQuery, OutgoingState, RecordData,
+    RecordKind, Relay, RelayMail, RelayOutcome, Security, SignError, Signer, Timer,
 };
 use tlsward_engine::report::{
     BounceSecret, Counter, Desk, Identity, Pass, Session, Settings, bounced, run_due,
@@ -212,7 +212,11 @@ async fn pass(outbox: &impl Outbox, fake: &Fake, settings: &Settings, now: UnixT
 }
 
 async fn state(outbox: &impl Outbox, domain: &str) -> (OutgoingState, String, UnixTime) {
-    let line = outbox.outgoing(Some(domain), None, 1).await.expect("listed").remove(0);
+    let line = outbox
+        .outgoing(OutgoingQuery { domain: Some(domain.to_owned()), limit: 1, ..OutgoingQuery::default() })
+        .await
+        .expect("listed")
+        .remove(0);
     (line.state, line.reason, line.at)
 }
 
@@ -439,7 +443,7 @@ fn a_destination_is_not_flooded_over_many_domains() {
         count(store, &settings, sessions.collect()).await;
         assert_eq!(pass(store, &fake, &settings, FOUR).await, Pass { sent: 3, waiting: 5, ..NONE });
         assert_eq!(fake.to().len(), 3);
-        let waiting = store.outgoing(None, None, 99).await.expect("listed").into_iter().find(|line| line.state == OutgoingState::Waiting).expect("one");
+        let waiting = store.outgoing(OutgoingQuery { limit: 99, ..OutgoingQuery::default() }).await.expect("listed").into_iter().find(|line| line.state == OutgoingState::Waiting).expect("one");
         assert!(waiting.reason.contains("v.example has had its 3 reports of today"), "{}", waiting.reason);
     });
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tls_rpt::Text;
 use tls_rpt::tally::Tally;
 
-use super::StoreError;
+use super::{DayRange, StoreError};
 use crate::facts::UnixTime;
 
 /// Which report: the sessions of a day with one policy domain.
@@ -154,6 +154,54 @@ pub struct OutgoingLine {
     pub unjudged: u64,
 }
 
+/// Which reports to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutgoingQuery {
+    /// Only of this policy domain.
+    pub domain: Option<String>,
+    /// Only of this day, in days since 1970-01-01 UTC.
+    pub day: Option<i64>,
+    /// Only those that stand so.
+    pub state: Option<OutgoingState>,
+    /// The last key of the page before.
+    pub after: Option<ReportKey>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The reports of one day that stand alike, added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingSum {
+    /// Days since 1970-01-01 UTC.
+    pub day: i64,
+    /// How they stand.
+    pub state: OutgoingState,
+    /// How many there are.
+    pub reports: u64,
+    /// See [`OutgoingLine::successful`].
+    pub successful: u64,
+    /// See [`OutgoingLine::failed`].
+    pub failed: u64,
+    /// See [`OutgoingLine::unjudged`].
+    pub unjudged: u64,
+}
+
+impl OutgoingSum {
+    /// Of no report.
+    #[must_use]
+    pub fn new(day: i64, state: OutgoingState) -> Self {
+        Self { day, state, reports: 0, successful: 0, failed: 0, unjudged: 0 }
+    }
+
+    /// Adds a report's sessions: met, not met, in no count.
+    pub fn add(&mut self, successful: u64, failed: u64, unjudged: u64) {
+        self.reports = self.reports.saturating_add(1);
+        self.successful = self.successful.saturating_add(successful);
+        self.failed = self.failed.saturating_add(failed);
+        self.unjudged = self.unjudged.saturating_add(unjudged);
+    }
+}
+
 /// What came of a report that was leased.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
@@ -251,14 +299,17 @@ pub trait Outbox: Send + Sync + 'static {
         uris: Vec<String>,
     ) -> impl Future<Output = Result<Vec<Option<RuaHealth>>, StoreError>> + Send;
 
-    /// Reports, newest day first, then by domain; of one domain, if it is given. `after`: the last key of the page
-    /// before.
+    /// Reports, newest day first, then by domain.
     fn outgoing(
         &self,
-        domain: Option<&str>,
-        after: Option<ReportKey>,
-        limit: usize,
+        query: OutgoingQuery,
     ) -> impl Future<Output = Result<Vec<OutgoingLine>, StoreError>> + Send;
+
+    /// Sums of these days, newest first, then by state; days and states without a report are left out.
+    fn outgoing_days(
+        &self,
+        days: DayRange,
+    ) -> impl Future<Output = Result<Vec<OutgoingSum>, StoreError>> + Send;
 
     /// One report with its counts, to be shown.
     fn outgoing_report(

@@ -9,11 +9,11 @@ use tls_rpt::Text;
 use tls_rpt::tally::Tally;
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{
-    Added, Delta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingLine, OutgoingState, ReportKey,
-    RuaHealth, Settlement, StoreError,
+    Added, DayRange, Delta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingLine, OutgoingQuery,
+    OutgoingState, OutgoingSum, ReportKey, RuaHealth, Settlement, StoreError,
 };
 
-use super::{forgotten_before, held_against, sums, when_due};
+use super::{Sums, forgotten_before, held_against, sums, when_due};
 use crate::{MAX_PAGE, MemoryStore};
 
 /// All of it.
@@ -216,20 +216,34 @@ impl Outbox for MemoryStore {
 
     fn outgoing(
         &self,
-        domain: Option<&str>,
-        after: Option<ReportKey>,
-        limit: usize,
+        query: OutgoingQuery,
     ) -> impl Future<Output = Result<Vec<OutgoingLine>, StoreError>> + Send {
+        let OutgoingQuery { domain, day, state, after, limit } = query;
         let held = self.held();
         let order = |key: &ReportKey| (Reverse(key.day), key.domain.clone(), key.part);
         let mut rows: Vec<_> = held
             .rows
             .iter()
-            .filter(|(key, _)| domain.is_none_or(|domain| key.domain == domain))
+            .filter(|(key, _)| domain.as_deref().is_none_or(|domain| key.domain == domain))
+            .filter(|(key, _)| day.is_none_or(|day| key.day == day))
+            .filter(|(_, row)| state.is_none_or(|state| row.state == state))
             .filter(|(key, _)| after.as_ref().is_none_or(|after| order(key) > order(after)))
             .collect();
         rows.sort_by_key(|(key, _)| order(key));
         ready(Ok(rows.into_iter().take(limit.min(MAX_PAGE)).map(|(key, row)| row.line(key)).collect()))
+    }
+
+    fn outgoing_days(
+        &self,
+        days: DayRange,
+    ) -> impl Future<Output = Result<Vec<OutgoingSum>, StoreError>> + Send {
+        let mut sums = Sums::default();
+        for (key, row) in &self.held().rows {
+            if (days.first..=days.last).contains(&key.day) {
+                sums.add(&row.line(key));
+            }
+        }
+        ready(Ok(sums.listed()))
     }
 
     fn outgoing_report(

@@ -1,8 +1,11 @@
 //! What both stores decide alike.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use tls_rpt::tally::Tally;
 use tlsward_engine::facts::UnixTime;
-use tlsward_engine::ports::{RuaHealth, RuaNews, RuaNote};
+use tlsward_engine::ports::{OutgoingLine, OutgoingState, OutgoingSum, RuaHealth, RuaNews, RuaNote};
 
 const DAY_SECONDS: i64 = 86_400;
 /// Failures that lie further apart than this, in seconds, are not of one row.
@@ -19,6 +22,23 @@ pub(crate) fn sums(tally: &Tally) -> (u64, u64) {
     tally.policies().fold((0, 0), |(successful, failed), (_, counts)| {
         (successful.saturating_add(counts.successful), failed.saturating_add(counts.failed))
     })
+}
+
+/// Reports added up by day and by how they stand. Not by SQL: its sums fail where ours stay at the largest number.
+#[derive(Debug, Default)]
+pub(crate) struct Sums(BTreeMap<(Reverse<i64>, OutgoingState), OutgoingSum>);
+
+impl Sums {
+    pub(crate) fn add(&mut self, line: &OutgoingLine) {
+        let (day, state) = (line.key.day, line.state);
+        let sum = self.0.entry((Reverse(day), state)).or_insert_with(|| OutgoingSum::new(day, state));
+        sum.add(line.successful, line.failed, line.unjudged);
+    }
+
+    /// Newest day first, then by state.
+    pub(crate) fn listed(self) -> Vec<OutgoingSum> {
+        self.0.into_values().collect()
+    }
 }
 
 /// What is held against a place after another note of it.

@@ -5,13 +5,13 @@ use tls_rpt::Text;
 use tls_rpt::tally::Tally;
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{
-    Added, Delta, GroupDelta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingLine, OutgoingState,
-    ReportKey, RuaHealth, RuaNote, Settlement, StoreError,
+    Added, DayRange, Delta, GroupDelta, JournalPlace, LeaseAsk, Outbox, Outgoing, OutgoingLine,
+    OutgoingQuery, OutgoingState, OutgoingSum, ReportKey, RuaHealth, RuaNote, Settlement, StoreError,
 };
 
 use super::SqliteStore;
 use super::failure::Failure;
-use crate::outgoing::{forgotten_before, held_against, sums, when_due};
+use crate::outgoing::{Sums, forgotten_before, held_against, sums, when_due};
 use crate::{MAX_PAGE, pack};
 
 /// About what a row holds, for the bounds of the writer's queue.
@@ -94,28 +94,56 @@ impl Outbox for SqliteStore {
 
     fn outgoing(
         &self,
-        domain: Option<&str>,
-        after: Option<ReportKey>,
-        limit: usize,
+        query: OutgoingQuery,
     ) -> impl Future<Output = Result<Vec<OutgoingLine>, StoreError>> + Send {
-        let domain = domain.map(str::to_owned);
         self.readers().ask(move |view| {
+            let OutgoingQuery { domain, day, state, after, limit } = query;
             let first = ReportKey { day: i64::MAX, domain: Text::default(), part: 0 };
             let after = after.unwrap_or(first);
-            let sql = format!(
-                "SELECT {LINE} FROM outgoing WHERE (?1 IS NULL OR domain = ?1) AND \
-                 (day < ?2 OR (day = ?2 AND (domain, part) > (?3, ?4))) \
-                 ORDER BY day DESC, domain, part LIMIT ?5"
+            let mut sql = format!(
+                "SELECT {LINE} FROM outgoing WHERE (day < ?1 OR (day = ?1 AND (domain, part) > (?2, ?3)))"
             );
+            // A condition that is not asked for is left out, so that each question finds its index.
+            let conditions = [
+                (domain.is_some(), " AND domain = ?4"),
+                (day.is_some(), " AND day = ?5"),
+                (state.is_some(), " AND state = ?6"),
+            ];
+            sql.extend(conditions.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, text)| text));
+            sql.push_str(" ORDER BY day DESC, domain, part LIMIT ?7");
             let mut statement = view.connection.prepare_cached(&sql)?;
             let limit = limit.min(MAX_PAGE) as i64;
-            let values = params![domain, after.day, after.domain.as_str(), after.part, limit];
-            let mut rows = statement.query(values)?;
+            let state = state.map(OutgoingState::as_wire);
+            let mut rows = statement.query(params![
+                after.day,
+                after.domain.as_str(),
+                after.part,
+                domain,
+                day,
+                state,
+                limit
+            ])?;
             let mut lines = Vec::new();
             while let Some(row) = rows.next()? {
                 lines.push(line(row)?);
             }
             Ok(lines)
+        })
+    }
+
+    fn outgoing_days(
+        &self,
+        days: DayRange,
+    ) -> impl Future<Output = Result<Vec<OutgoingSum>, StoreError>> + Send {
+        self.readers().ask(move |view| {
+            let sql = format!("SELECT {LINE} FROM outgoing WHERE day BETWEEN ?1 AND ?2");
+            let mut statement = view.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(params![days.first, days.last])?;
+            let mut sums = Sums::default();
+            while let Some(row) = rows.next()? {
+                sums.add(&line(row)?);
+            }
+            Ok(sums.listed())
         })
     }
 

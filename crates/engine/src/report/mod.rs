@@ -13,6 +13,7 @@ mod build;
 mod counting;
 mod delivery;
 mod driver;
+pub mod judge;
 mod send;
 mod session;
 mod settings;

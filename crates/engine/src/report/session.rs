@@ -65,11 +65,12 @@ pub fn at_face_value(policy: &SessionPolicy) -> Judgement {
     Judgement::Met
 }
 
-/// The sessions that an event stands for. `received_at`: when it came in.
+/// The sessions that an event stands for. `received_at`: when it came in. `judge` is asked once for each policy, in
+/// their order.
 pub fn sessions_of(
     event: &SessionEvent,
     received_at: UnixTime,
-    judge: impl Fn(&SessionEvent, &SessionPolicy) -> Judgement,
+    mut judge: impl FnMut(&SessionEvent, &SessionPolicy) -> Judgement,
 ) -> Heard {
     let plausible = received_at - MAX_AGE_SECONDS..=received_at + MAX_AHEAD_SECONDS;
     let at = event.at.filter(|at| plausible.contains(at)).unwrap_or(received_at);

@@ -19,6 +19,8 @@ pub enum RecordKind {
     Datagram,
     /// A JSON line.
     Line,
+    /// What Postfix's log says of a session ([`crate::postfix_log::record`]).
+    Log,
 }
 
 impl RecordKind {
@@ -26,6 +28,7 @@ impl RecordKind {
         match self {
             Self::Datagram => 1,
             Self::Line => 2,
+            Self::Log => 4,
         }
     }
 
@@ -33,6 +36,7 @@ impl RecordKind {
         match byte {
             1 => Some(Self::Datagram),
             2 => Some(Self::Line),
+            4 => Some(Self::Log),
             _ => None,
         }
     }

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::Clock;
 
@@ -124,6 +126,30 @@ fn is_set(name: &str) -> bool {
 #[expect(clippy::disallowed_methods, reason = "the edge is where the environment is read")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+/// Sockets that a service manager opened for this process (sd_listen_fds(3)), and their names as far as it told them.
+/// The variables are taken out of the environment, so this is called once, and before there are threads.
+pub(crate) fn inherited() -> (ListenFd, Vec<String>) {
+    // Without a process id they may be meant for whoever started us.
+    if !is_set("LISTEN_PID") {
+        return (ListenFd::empty(), Vec::new());
+    }
+    let names = variable("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.to_string_lossy().split(':').map(str::to_owned).collect();
+    (ListenFd::from_env(), names)
+}
+
+/// Tells the service manager (sd_notify(3)), if there is one that listens.
+pub(crate) fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager cannot be told how the server does");
+    }
+}
+
+/// How long the service manager waits for a sign of life, if it does.
+pub(crate) fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().filter(|patience| !patience.is_zero())
 }
 
 /// The clock of the system.

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::systemd::Inherited;
 use super::{only_for_owner, shown};
 
 /// A socket that listens.
@@ -17,8 +18,17 @@ pub(super) struct Bound {
     pub(super) address: SocketAddr,
 }
 
-/// Listens on `listen`, which `table` names, for `what`.
-pub(super) async fn tcp(listen: SocketAddr, table: &str, what: &str) -> anyhow::Result<Bound> {
+/// Listens on `listen`, which `table` names, for `what`; on a socket that was handed over for it, if there is one.
+pub(super) async fn tcp(
+    listen: SocketAddr,
+    table: &str,
+    what: &str,
+    inherited: &mut Inherited,
+) -> anyhow::Result<Bound> {
+    if let Some(socket) = inherited.tcp(table, listen)? {
+        let address = socket.local_addr()?;
+        return Ok(Bound { socket: TcpListener::from_std(socket)?, address });
+    }
     let bound = match TcpListener::bind(listen).await {
         Ok(socket) => socket.local_addr().map(|address| Bound { socket, address }),
         Err(error) => Err(error),
@@ -28,7 +38,8 @@ pub(super) async fn tcp(listen: SocketAddr, table: &str, what: &str) -> anyhow::
     })
 }
 
-fn remedy(error: &io::Error, listen: SocketAddr, table: &str) -> String {
+/// What to do about an address that cannot be had.
+pub(super) fn remedy(error: &io::Error, listen: SocketAddr, table: &str) -> String {
     let port = listen.port();
     match error.kind() {
         ErrorKind::AddrInUse => {

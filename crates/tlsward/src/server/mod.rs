@@ -11,16 +11,18 @@ mod demo;
 mod log;
 mod reload;
 mod shelf;
+mod systemd;
 mod tls;
 
 use std::fs::{DirBuilder, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use tlsward_engine::facts::Receipt;
 use tlsward_engine::receive::{Budget, CurrentRules, INTAKE_BUDGET_BYTES, Rules};
@@ -46,6 +48,7 @@ use bind::Bound;
 pub(crate) use demo::Demo;
 pub(crate) use log::start as start_log;
 use reload::{Reload, Signals};
+use systemd::Inherited;
 use tls::Certificate;
 
 /// How often the spool folder is looked into when nobody says that something is there.
@@ -53,6 +56,8 @@ const SPOOL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runs until told to stop. `config` is the file that the settings came from; with `demo`, over made-up mail.
 pub(crate) fn run(settings: Settings, config: Option<PathBuf>, demo: Option<&Demo>) -> anyhow::Result<()> {
+    // Before anything starts a thread.
+    let inherited = Inherited::take()?;
     bind::raise_descriptor_limit();
     make_folder(&settings.data_dir)?;
     let store = open_store(&settings)?;
@@ -60,7 +65,7 @@ pub(crate) fn run(settings: Settings, config: Option<PathBuf>, demo: Option<&Dem
         .enable_all()
         .build()
         .context("cannot start the threads of the server")?;
-    let outcome = runtime.block_on(serve(settings, config, demo, Arc::clone(&store)));
+    let outcome = runtime.block_on(serve(settings, config, demo, Arc::clone(&store), inherited));
     // What still runs is past its time to drain.
     runtime.shutdown_timeout(Duration::from_secs(1));
     let closed = store.close().context("the database did not close cleanly");
@@ -105,14 +110,21 @@ async fn serve(
     config: Option<PathBuf>,
     demo: Option<&Demo>,
     store: Arc<SqliteStore>,
+    mut inherited: Inherited,
 ) -> anyhow::Result<()> {
     let signals = Signals::new()?;
     // Everything that can fail comes before anything is started.
+    let mut bound = async |listen: Option<SocketAddr>, table: &str, what: &str| match listen {
+        Some(listen) => bind::tcp(listen, table, what, &mut inherited).await.map(Some),
+        None => Ok(None),
+    };
     let web = bound(settings.web.as_ref().map(|web| web.listen), "web", "the pages").await?;
     let https =
         bound(settings.https.as_ref().map(|https| https.listen), "receive.https", "reports by POST").await?;
     let smtp =
         bound(settings.smtp.as_ref().map(|smtp| smtp.listen), "receive.smtp", "reports by mail").await?;
+    guarded(&settings, web.as_ref(), https.as_ref())?;
+    inherited.close();
     let https_certificate = certificate(settings.https.as_ref().and_then(|https| https.tls.as_ref()))?;
     let smtp_certificate = certificate(settings.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref()))?;
     let control = bind::control(&settings.control_socket());
@@ -151,6 +163,7 @@ async fn serve(
     }
 
     let mut parts = Parts::new();
+    parts.spawn(named("watchdog", systemd::live(shutdown.clone())));
     parts.spawn(named("queue", worker.run(shutdown)));
     let again = shelf::examine_again(Arc::clone(&store), rules.clone(), common.shutdown.clone());
     parts.spawn(named("shelf", again));
@@ -182,9 +195,11 @@ async fn serve(
     }
     ready.store(true, Ordering::Release);
     announce::print(&place);
+    systemd::ready();
 
     let reload = Reload { config, settings, rules, demo, https: https_certificate, smtp: smtp_certificate };
     let outcome = reload::watch(signals, &reload, &mut parts).await;
+    systemd::stopping();
     // Nobody listens only if every part has ended.
     let _ = stop.send(true);
     drop(common);
@@ -204,15 +219,25 @@ async fn named(name: &'static str, part: impl Future<Output = ()>) -> &'static s
     name
 }
 
-async fn bound(
-    listen: Option<std::net::SocketAddr>,
-    table: &str,
-    what: &str,
-) -> anyhow::Result<Option<Bound>> {
-    match listen {
-        Some(listen) => bind::tcp(listen, table, what).await.map(Some),
-        None => Ok(None),
+/// What the configuration may not ask for, a socket that was handed over may not bring either.
+fn guarded(settings: &Settings, web: Option<&Bound>, https: Option<&Bound>) -> anyhow::Result<()> {
+    if let Some(bound) = web.filter(|bound| !bound.address.ip().is_loopback()) {
+        bail!(
+            "the socket that was handed over for [web] is at {}: the pages have no accounts yet, and are served on a \
+             loopback address only",
+            bound.address
+        );
     }
+    let plain =
+        settings.https.as_ref().is_some_and(|https| https.tls.is_none() && https.trusted_proxies.is_empty());
+    if let Some(bound) = https.filter(|bound| plain && !bound.address.ip().is_loopback()) {
+        bail!(
+            "the socket that was handed over for [receive.https] is at {}: plain HTTP there would carry reports in the \
+             clear; set 'certificate' and 'key', or name the proxy in 'trusted_proxies'",
+            bound.address
+        );
+    }
+    Ok(())
 }
 
 fn certificate(files: Option<&crate::config::KeyPair>) -> anyhow::Result<Option<Arc<Certificate>>> {

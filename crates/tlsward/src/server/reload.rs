@@ -8,7 +8,7 @@ use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::tls::Certificate;
-use super::{Demo, Parts, rules};
+use super::{Demo, Parts, rules, systemd};
 use crate::config::{KeyPair, Settings};
 
 /// The signals that are listened to.
@@ -51,7 +51,11 @@ pub(super) async fn watch(
         tokio::select! {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
-            _ = signals.hang_up.recv() => reload.again(),
+            _ = signals.hang_up.recv() => {
+                systemd::reloading();
+                reload.again();
+                systemd::ready();
+            }
             Some(ended) = parts.join_next() => match ended {
                 Ok(name) => bail!("the {name} ended by itself"),
                 Err(error) => bail!("a part of the server broke: {error}"),

@@ -3,12 +3,14 @@
 
 mod checks;
 mod mta;
+mod policies;
 mod policies_shown;
 mod report;
 mod world;
 
 pub use checks::{Audit, Checks, SPELLS_KEPT, Spell};
 pub use mta::*;
+pub use policies::{Keeping, KeptPolicy, Policies};
 pub use policies_shown::{AlertLine, AnswerLine, FetchFailureLine, HeldLine, NoBook, PolicyBook, PolicyLine};
 pub use report::*;
 pub use world::*;

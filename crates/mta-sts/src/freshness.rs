@@ -313,19 +313,29 @@ impl Held {
 }
 
 impl Freshness {
-    /// A policy that was kept over a restart, due for a refresh within an hour. What is over is dropped at
-    /// the first step; send [`Input::Timer`] first, to be told when to wake it.
+    /// A policy that was kept over a restart, with the number of failures since its fetch, due for a refresh within an
+    /// hour. What is over is dropped at the first step; send [`Input::Timer`] first, to be told when to wake it.
     #[must_use]
     pub fn restore(
         policy: Arc<Policy>,
         id: PolicyId,
         fetched_at: Timestamp,
+        failures: u32,
         now: Timestamp,
         spread: Spread,
     ) -> Self {
         let refresh_at = now.plus(spread.of(3600));
-        let held = Held { policy, id, fetched_at: fetched_at.min(now), refresh_at, failures: 0 };
+        let held = Held { policy, id, fetched_at: fetched_at.min(now), refresh_at, failures };
         Self { holding: Holding::Policy(held), flight: Flight::Idle, failed: Vec::new() }
+    }
+
+    /// The same, with the refresh due now, because somebody wants it. The back-off after a failure stays.
+    #[must_use]
+    pub fn due(mut self, now: Timestamp) -> Self {
+        if let Holding::Policy(held) = &mut self.holding {
+            held.refresh_at = held.refresh_at.min(now);
+        }
+        self
     }
 
     /// The policy to apply now; `None` means to deliver as without MTA-STS.

@@ -463,6 +463,7 @@ fn restart_keeps_the_policy_and_its_end_and_refreshes_soon() {
         Arc::clone(held.policy()),
         held.id().clone(),
         held.fetched_at(),
+        1,
         now,
         Spread::from_fraction(u16::MAX),
     );
@@ -471,6 +472,30 @@ fn restart_keeps_the_policy_and_its_end_and_refreshes_soon() {
     assert_eq!(domain.feed(Input::Timer), [Action::WakeAt(now.plus(3600))]);
     domain.pass(3600);
     assert_eq!(domain.feed(Input::Timer), [Action::LookUpRecord]);
+    domain.feed(Input::Record(RecordOutcome::DnsFailed));
+    let id = domain.state.held().unwrap().id().clone();
+    let failed = Input::Fetch { id, outcome: FetchOutcome::Failed(FetchFailure::Unreachable) };
+    let actions = domain.feed(failed);
+    let raised = |action: &Action| matches!(action, Action::Alert(Alert::RefreshFailing { failures: 2, .. }));
+    assert!(actions.iter().any(raised), "failures before the restart count: {actions:?}");
+}
+
+/// Proves: S15, C5
+#[test]
+fn a_refresh_that_somebody_wants_comes_at_once_unless_a_fetch_has_just_failed() {
+    let mut domain = Domain::holding(&enforce());
+    let id = domain.state.held().unwrap().id().clone();
+    assert_eq!(domain.feed(Input::Needed), [Action::LookUpRecord]);
+    assert_eq!(domain.feed(Input::Record(RecordOutcome::Found(id.clone()))), []);
+    domain.state = domain.state.due(domain.now);
+    assert_eq!(domain.feed(Input::Needed), [Action::LookUpRecord]);
+    let fetch = [Action::Fetch { id: id.clone() }];
+    assert_eq!(domain.feed(Input::Record(RecordOutcome::Found(id.clone()))), fetch);
+    domain.feed(Input::Fetch { id: id.clone(), outcome: FetchOutcome::Failed(FetchFailure::Unreachable) });
+    domain.state = domain.state.due(domain.now);
+    domain.feed(Input::Needed);
+    let actions = domain.feed(Input::Record(RecordOutcome::Found(id)));
+    assert!(!actions.iter().any(|action| matches!(action, Action::Fetch { .. })), "{actions:?}");
 }
 
 /// No clock, however wrong, overflows anything.

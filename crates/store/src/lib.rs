@@ -21,6 +21,7 @@ mod memory;
 mod outgoing;
 mod overview;
 mod pack;
+mod policies;
 mod quotas;
 mod session;
 mod sqlite;

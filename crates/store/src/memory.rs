@@ -27,6 +27,7 @@ use crate::{MAX_PAGE, Quotas};
 pub struct MemoryStore {
     state: Mutex<State>,
     pub(crate) reports_out: Mutex<crate::outgoing::Held>,
+    pub(crate) policies: Mutex<crate::policies::Held>,
     quotas: Quotas,
 }
 
@@ -90,7 +91,7 @@ impl Report {
 impl MemoryStore {
     /// An empty store.
     pub fn new(quotas: Quotas) -> Self {
-        Self { state: Mutex::default(), reports_out: Mutex::default(), quotas }
+        Self { state: Mutex::default(), reports_out: Mutex::default(), policies: Mutex::default(), quotas }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,7 @@
 //! Replies of DNS in the terms of `smtp-dane`.
 
 use smtp_dane::applicability::{
-    Addresses, Applicability, Destination, InsecureMx, Mx, Search, Security, TlsaAnswer, begin,
+    Addresses, Applicability, Destination, InsecureMx, Mx, NotApplicable, Search, Security, TlsaAnswer, begin,
 };
 use smtp_dane::tlsa::Tlsa;
 
@@ -17,6 +17,10 @@ pub(crate) fn applicability(
     port: u16,
     insecure_mx: InsecureMx,
 ) -> Option<Applicability> {
+    if insecure_mx == InsecureMx::Skip && is_insecure(mx_reply) {
+        // Whatever its addresses are.
+        return Some(Applicability::NotApplicable(NotApplicable::InsecureMx));
+    }
     let replies = host.replies.as_ref()?;
     let mut search =
         begin(destination(domain, mx_reply, &host.host, port), mx(mx_reply), addresses(replies), insecure_mx);
@@ -50,6 +54,11 @@ pub(super) fn mx(reply: &DnsReply) -> Mx {
         DnsReply::Absent(_) => Mx::None,
         DnsReply::Failed(failure) => Mx::Failed(failure.to_string()),
     }
+}
+
+/// Whether the hosts are named by records that are not signed.
+pub(super) fn is_insecure(mx_reply: &DnsReply) -> bool {
+    mx(mx_reply) == Mx::Listed(Security::Insecure)
 }
 
 /// Both address look-ups.

@@ -7,20 +7,21 @@ use std::net::IpAddr;
 
 use futures_util::future::join;
 use mta_sts::policy::{Mode, Policy};
-use mta_sts::policy_domain::{NoPolicyDomain, POLICY_PATH, PolicyDomain};
+use mta_sts::policy_domain::{NoPolicyDomain, PolicyDomain};
 use mta_sts::record::PolicyId;
-use mta_sts::response::{self, Response};
 use mta_sts::rrset;
 use smtp_dane::pkix::{self, TrustRoots};
 
 use super::explanation::{Applied, Explanation, HostRule, Step, StepName, StepOutcome};
+use super::fetch;
+use super::next_hop::NextHop;
 use super::rule::Way;
-use crate::check::gather::{Within, bounded, look_up_mail};
+use crate::check::gather::{Within, look_up_mail};
 use crate::check::observations::{HostReplies, is_without_route};
 use crate::check::text::{list, tame, tame_bytes, tls_failure};
-use crate::check::{MAX_ADDRESSES, Options, PolicyFacts};
+use crate::check::{Options, PolicyFacts};
 use crate::facts::UnixTime;
-use crate::ports::{DnsReply, HttpsExchange, HttpsFailure, HttpsTarget, RecordKind, TlsSession, World};
+use crate::ports::{DnsReply, HttpsExchange, HttpsFailure, RecordKind, World};
 
 /// What a sender that holds no policy would apply to mail for `next_hop` now: a domain, or a relay as MTAs write it.
 pub async fn explain_policy<W: World>(
@@ -31,8 +32,8 @@ pub async fn explain_policy<W: World>(
     now: UnixTime,
 ) -> Explanation {
     let mut walk = Walk { steps: Vec::new() };
-    let domain = match PolicyDomain::of_next_hop(next_hop) {
-        Ok(domain) => domain,
+    let hop = match NextHop::parse(next_hop) {
+        Ok(hop) => hop,
         Err(error) => {
             let rfc =
                 if error == NoPolicyDomain::AddressLiteral { "RFC 8461 §3.4" } else { "RFC 8461 §3.1" };
@@ -40,6 +41,7 @@ pub async fn explain_policy<W: World>(
             return walk.end(next_hop, None, Applied::None, None, Vec::new());
         }
     };
+    let NextHop { domain, is_host, port } = hop;
     walk.step(
         StepName::NextHop,
         StepOutcome::Passed,
@@ -49,10 +51,9 @@ pub async fn explain_policy<W: World>(
     );
 
     let within = Within::new(world, options.time_limit);
-    let port = port_of(next_hop);
     let (found, mail) = join(
         find_policy(&within, &mut walk, roots, &domain, now),
-        look_up_mail(&within, domain.as_str(), next_hop.starts_with('['), port),
+        look_up_mail(&within, domain.as_str(), is_host, port),
     )
     .await;
     let (result, policy) = match found {
@@ -67,17 +68,6 @@ pub async fn explain_policy<W: World>(
     let facts =
         policy.as_ref().map(|(policy, id)| PolicyFacts::of(&domain, policy, Some(id.as_wire().to_owned())));
     walk.end(next_hop, Some(&domain), result, facts, hosts)
-}
-
-/// The port of a next hop as MTAs write it; names of services that relays use are known.
-fn port_of(next_hop: &str) -> u16 {
-    let after_host = next_hop.rsplit_once(']').map_or(next_hop, |(_, rest)| rest);
-    match after_host.rsplit_once(':').map(|(_, port)| port) {
-        Some("submission") => 587,
-        Some("submissions" | "smtps") => 465,
-        Some(port) => port.parse().unwrap_or(25),
-        None => 25,
-    }
 }
 
 /// What the road led to.
@@ -104,15 +94,11 @@ async fn find_policy<W: World>(
         return if reply.failure().is_some() { Found::Unknown } else { Found::None };
     };
     let host = domain.policy_host();
-    let replies = within.addresses(&host).await;
-    let addresses = bounded(replies.addresses(), MAX_ADDRESSES).0;
+    let (replies, addresses) = fetch::policy_host(within, domain).await;
     if !walk.policy_host(&host, &replies) {
         return if replies.is_absent() { Found::None } else { Found::Unknown };
     }
-    let target = HttpsTarget { host: &host, port: None, path: POLICY_PATH, addresses: &addresses };
-    // RFC 8461 §3.3: the certificate first; over one that does not hold nothing is asked.
-    let admit = |session: &TlsSession| pkix::judge(&session.chain, roots, &host, now).is_trusted();
-    let Some(exchange) = within.limit(within.world().get(target, &admit)).await else {
+    let Some(exchange) = fetch::get_policy(within, roots, domain, &addresses, now).await else {
         walk.step(
             StepName::Fetch,
             StepOutcome::Unknown,
@@ -266,9 +252,7 @@ impl Walk {
         let kind =
             answer.content_type.as_deref().map(tame_bytes).unwrap_or_else(|| "no media type".to_owned());
         let text = format!("Status {}, {kind}, {} bytes.", answer.status, answer.body.len());
-        let encoded = answer.content_encoding.as_deref().is_some_and(|encoding| {
-            !encoding.trim_ascii().is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
-        });
+        let encoded = fetch::is_encoded(answer);
         let passed = answer.status == 200 && !encoded;
         let outcome = if passed { StepOutcome::Passed } else { StepOutcome::Ended };
         let text = match (answer.status, encoded) {
@@ -280,11 +264,7 @@ impl Walk {
         if !passed {
             return None;
         }
-        let parsed = response::judge(&Response {
-            status: answer.status,
-            content_type: answer.content_type.as_deref(),
-            body: &answer.body,
-        });
+        let parsed = fetch::judge(answer);
         let is_strict = parsed.strict().is_ok();
         match parsed.into_usable() {
             Ok(policy) => {

@@ -16,6 +16,7 @@ mod load;
 mod outgoing;
 mod packed;
 mod pages;
+mod policies;
 mod queue;
 mod readers;
 mod rows;

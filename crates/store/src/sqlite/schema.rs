@@ -107,6 +107,10 @@ CREATE TABLE rua_health (
 ", "
 -- When the relay first took a mail after the last failure.
 ALTER TABLE rua_health ADD COLUMN relayed INTEGER;
+", "
+CREATE TABLE kept_policy (
+    domain TEXT PRIMARY KEY, id TEXT NOT NULL, fetched_at INTEGER NOT NULL, failures INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
 "];
 
 /// How many steps the file has been through. Reads only; refuses what this program must not write into.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use futures_util::future::join;
 use mta_sts::name::DnsName;
-use smtp_dane::applicability::{InsecureMx, Search, begin};
+use smtp_dane::applicability::{InsecureMx, Question, Search, begin};
 
 use super::{Within, bounded, some_at_once};
 use crate::check::dane_terms;
@@ -33,8 +33,8 @@ pub(super) async fn gather_mail<W: World>(within: &Within<'_, W>, domain: &str) 
     mail
 }
 
-/// Looks up the hosts, their addresses and TLSA records, and connects to none. `is_host`: the next hop is itself the
-/// host, and MX records do not count.
+/// Looks up what a sender looks up on its way to a host, and connects to none: the hosts, and as far as DANE may apply,
+/// their addresses and TLSA records. `is_host`: the next hop is itself the host, and MX records do not count.
 pub(crate) async fn look_up_mail<W: World>(
     within: &Within<'_, W>,
     domain: &str,
@@ -43,6 +43,10 @@ pub(crate) async fn look_up_mail<W: World>(
 ) -> Mail {
     let mut mail =
         if is_host { the_host_itself(within, domain).await } else { look_up_list(within, domain).await };
+    // RFC 7672 §2.2.1: hosts that unsigned records name have no DANE.
+    if !within.world().dnssec().is_working() || dane_terms::is_insecure(&mail.mx) {
+        return mail;
+    }
     let hosts = std::mem::take(&mut mail.hosts);
     let (mx, apex) = (&mail.mx, mail.apex.as_ref());
     let each = hosts.into_iter().map(|host| look_up_host(within, (domain, port), mx, apex, host)).collect();
@@ -137,10 +141,32 @@ async fn look_up_host<W: World>(
         return host;
     }
     let mut host = with_addresses(within, apex, host).await;
-    let (tlsa, tlsrpt) = look_up_tlsa(within, domain, port, mx, &host).await;
-    host.tlsa = tlsa;
-    host.tlsrpt = tlsrpt;
+    let Some(replies) = &host.replies else { return host };
+    let mut search = begin(
+        dane_terms::destination(domain, mx, &host.host, port),
+        dane_terms::mx(mx),
+        dane_terms::addresses(replies),
+        InsecureMx::Skip,
+    );
+    let mut asked = Vec::new();
+    while let Search::Ask(question) = search {
+        search = ask(within, &mut asked, question).await;
+    }
+    host.tlsa = asked;
     host
+}
+
+/// Asks one TLSA question, and notes it.
+async fn ask<W: World>(
+    within: &Within<'_, W>,
+    asked: &mut Vec<(String, DnsReply)>,
+    question: Question,
+) -> Search {
+    let owner = question.owner();
+    let reply = within.look_up(&owner, RecordKind::Tlsa).await;
+    let search = question.answer(dane_terms::tlsa(&reply));
+    asked.push((owner, reply));
+    search
 }
 
 async fn with_addresses<W: World>(
@@ -207,10 +233,7 @@ async fn look_up_tlsa<W: World>(
         asked.push((owner, reply));
     }
     while let Search::Ask(question) = search {
-        let owner = question.owner();
-        let reply = within.look_up(&owner, RecordKind::Tlsa).await;
-        search = question.answer(dane_terms::tlsa(&reply));
-        asked.push((owner, reply));
+        search = ask(within, &mut asked, question).await;
     }
     let tlsrpt = if asked.iter().any(|(_, reply)| matches!(reply, DnsReply::Found(_))) {
         Some(within.look_up(&format!("_smtp._tls.{}", host.host), RecordKind::Txt).await)

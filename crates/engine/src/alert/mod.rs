@@ -1,0 +1,72 @@
+//! What the owner must know: a rule, one alert while it holds, and its resolution.
+//!
+//! A condition that goes on is told once, when it begins ([`News::Raised`]), and once when it is over
+//! ([`News::Resolved`]); meanwhile it stands on the [`Board`] with its latest words. Who listens ([`Board::listen`])
+//! writes the log, counts, or sends mail. Nothing here is kept over a restart: a condition that still holds then is
+//! raised again.
+
+mod board;
+
+pub use crate::feed::{Feed, Heard};
+pub use board::Board;
+
+use crate::facts::UnixTime;
+
+/// What there may be to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rule {
+    /// A policy of another domain could not be fetched anew, not for the first time. It goes on to be applied.
+    PolicyRefreshFailing,
+    /// A policy of another domain ran out and could not be fetched anew before: mail there is no longer protected.
+    PolicyExpired,
+    /// A policy cannot be written to the store: it would be lost in a restart.
+    PolicyNotKept,
+    /// DNSSEC was asked for and does not work: DANE is out of use.
+    DnssecUnusable,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 4] =
+        [Self::PolicyRefreshFailing, Self::PolicyExpired, Self::PolicyNotKept, Self::DnssecUnusable];
+
+    /// A token for logs and metrics, that never changes.
+    #[must_use]
+    pub fn as_wire(self) -> &'static str {
+        match self {
+            Self::PolicyRefreshFailing => "policy-refresh-failing",
+            Self::PolicyExpired => "policy-expired",
+            Self::PolicyNotKept => "policy-not-kept",
+            Self::DnssecUnusable => "dnssec-unusable",
+        }
+    }
+}
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// By which rule.
+    pub rule: Rule,
+    /// What it is about: a domain; empty where this machine is.
+    pub subject: String,
+    /// Since when.
+    pub since: UnixTime,
+    /// The latest words.
+    pub text: String,
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// It has begun.
+    Raised(Alert),
+    /// It is over.
+    Resolved {
+        /// As it was at last.
+        alert: Alert,
+        /// When it was over.
+        at: UnixTime,
+        /// How.
+        text: String,
+    },
+}

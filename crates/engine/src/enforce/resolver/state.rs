@@ -1,0 +1,325 @@
+//! What the resolver remembers: policy domains with their cached policies, next hops with what DANE asks of them.
+//!
+//! Both live in memory behind one lock that is never held over a wait. A policy domain costs some 400 bytes and its
+//! policy about twice the size of its body; a next hop some 300 bytes. Next hops are bounded in number, and with the last
+//! of them goes what is remembered of a domain without a policy; a policy goes only when it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use mta_sts::Timestamp;
+use mta_sts::freshness::Freshness;
+use mta_sts::policy::{Mode, Policy};
+use mta_sts::policy_domain::PolicyDomain;
+use mta_sts::record::PolicyId;
+use mta_sts::response::FetchFailure;
+
+use super::flight::Flown;
+use crate::enforce::answer::{Answer, DaneWhy, NoPolicyWhy, Why};
+use crate::enforce::decision::{Sts, decide};
+use crate::enforce::mail_facts::DaneSeen;
+use crate::enforce::next_hop::NextHop;
+use crate::enforce::status::{DomainStatus, LastFailure, PolicyStatus};
+use crate::facts::UnixTime;
+use crate::ports::MtaPolicy;
+
+/// Everything that is remembered.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) domains: BTreeMap<PolicyDomain, Domain>,
+    hops: BTreeMap<NextHop, Hop>,
+    /// When a domain has to be looked after, whether anybody asks or not.
+    wakes: BTreeSet<(UnixTime, PolicyDomain)>,
+    /// Hops by when they were asked for last, longest ago first.
+    recent: BTreeMap<u64, NextHop>,
+    next_touch: u64,
+    /// Hops that are being looked up.
+    flying: usize,
+}
+
+/// What is known of a policy domain.
+#[derive(Debug, Default)]
+pub(super) struct Domain {
+    pub(super) freshness: Freshness,
+    /// What the record said when it was looked at last.
+    pub(super) record: RecordSeen,
+    /// Until when that need not be looked at again.
+    pub(super) record_until: UnixTime,
+    /// Those who wait for the flight that is under way.
+    pub(super) flying: Option<Vec<oneshot::Sender<Flown>>>,
+    pub(super) last_failure: Option<LastFailure>,
+    /// Whether the policy could not be written to the store.
+    pub(super) is_unkept: bool,
+    wake: Option<UnixTime>,
+}
+
+/// What the record said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum RecordSeen {
+    /// It was not looked at yet.
+    #[default]
+    Unseen,
+    Found,
+    Absent,
+    /// Why it cannot be used.
+    Bad(Box<str>),
+    /// Why it could not be looked up.
+    Unknown(Box<str>),
+}
+
+/// What is known of a next hop.
+#[derive(Debug, Default)]
+struct Hop {
+    /// `None`: it was not looked up yet.
+    seen: Option<DaneSeen>,
+    /// Until when that need not be looked up again.
+    until: UnixTime,
+    /// Those who wait for the flight that is under way.
+    flying: Option<Vec<oneshot::Sender<Answer>>>,
+    touched: u64,
+}
+
+/// How somebody who asks is served.
+pub(super) enum Joined {
+    /// At once.
+    Known(Answer),
+    /// By a flight that was under way already.
+    Waits(oneshot::Receiver<Answer>),
+    /// By a flight that has to be started.
+    Starts(oneshot::Receiver<Answer>),
+    /// Too many wait.
+    Full,
+}
+
+impl State {
+    /// Serves somebody who asks.
+    pub(super) fn join(&mut self, hop: &NextHop, now: UnixTime, limits: (usize, usize)) -> Joined {
+        let (waiting_at_most, remembered_at_most) = limits;
+        if let Some(answer) = self.answer(hop, now, None).filter(|answer| answer.good_until > now) {
+            self.touch(hop);
+            return Joined::Known(answer);
+        }
+        let (sender, receiver) = oneshot::channel();
+        if let Some(waiters) = self.hops.get_mut(hop).and_then(|seen| seen.flying.as_mut()) {
+            waiters.retain(|waiter| !waiter.is_canceled());
+            waiters.push(sender);
+            return Joined::Waits(receiver);
+        }
+        if self.flying >= waiting_at_most {
+            return Joined::Full;
+        }
+        self.touch(hop);
+        self.flying += 1;
+        self.hops.entry(hop.clone()).or_default().flying = Some(vec![sender]);
+        self.shrink(remembered_at_most);
+        Joined::Starts(receiver)
+    }
+
+    /// Those who wait for the hop's flight, which is over.
+    pub(super) fn land(&mut self, hop: &NextHop) -> Vec<oneshot::Sender<Answer>> {
+        let waiters = self.hops.get_mut(hop).and_then(|seen| seen.flying.take());
+        self.flying -= usize::from(waiters.is_some());
+        waiters.unwrap_or_default()
+    }
+
+    /// Makes it the hop that was asked for last.
+    fn touch(&mut self, hop: &NextHop) {
+        let touched = self.hops.entry(hop.clone()).or_default();
+        let key = self.recent.remove(&touched.touched).unwrap_or_else(|| hop.clone());
+        self.next_touch += 1;
+        touched.touched = self.next_touch;
+        self.recent.insert(self.next_touch, key);
+    }
+
+    /// Drops hops that nobody has asked for for the longest time, and with them what is remembered of domains that hold
+    /// no policy.
+    fn shrink(&mut self, remembered_at_most: usize) {
+        while self.hops.len() > remembered_at_most.max(self.flying) {
+            let Some((touched, hop)) = self.recent.pop_first() else { return };
+            if self.hops.get(&hop).is_some_and(|seen| seen.flying.is_some()) {
+                // Somebody waits for it: it is no longer idle.
+                self.recent.insert(touched, hop.clone());
+                self.touch(&hop);
+                continue;
+            }
+            self.hops.remove(&hop);
+            self.tidy(&hop.domain);
+        }
+    }
+
+    /// Forgets the domain's policy, and every look-up that is under way for it; whether there was one.
+    pub(super) fn forget(&mut self, domain: &PolicyDomain) -> bool {
+        let Some(entry) = self.domains.get_mut(domain) else { return false };
+        let was_held = entry.freshness.held().is_some();
+        let flying = entry.flying.take();
+        let wake = entry.wake;
+        // A flight that is under way ends without an effect.
+        *entry = Domain { flying, wake, ..Domain::default() };
+        self.reschedule(domain, UnixTime::MAX);
+        self.tidy(domain);
+        was_held
+    }
+
+    fn drop_domain(&mut self, domain: &PolicyDomain) {
+        if let Some(Domain { wake: Some(wake), .. }) = self.domains.remove(domain) {
+            self.wakes.remove(&(wake, domain.clone()));
+        }
+    }
+
+    /// Drops what is remembered of a domain that holds no policy and that no hop asks for.
+    pub(super) fn tidy(&mut self, domain: &PolicyDomain) {
+        let first = NextHop { domain: domain.clone(), is_host: false, port: 0 };
+        let is_asked_for = self.hops.range(first..).next().is_some_and(|(hop, _)| hop.domain == *domain);
+        let is_blank = |entry: &Domain| entry.flying.is_none() && entry.freshness.held().is_none();
+        if !is_asked_for && self.domains.get(domain).is_some_and(is_blank) {
+            self.drop_domain(domain);
+        }
+    }
+
+    /// What is known of DANE at the hop, until then; whether it differs from what was known before.
+    pub(super) fn see(&mut self, hop: &NextHop, seen: DaneSeen, until: UnixTime) -> bool {
+        let remembered = self.hops.entry(hop.clone()).or_default();
+        remembered.until = until;
+        // A look-up that fails takes nothing back: DANE that was known to apply goes on to be asked for.
+        let keeps = seen.is_unknown() && remembered.seen.as_ref().is_some_and(DaneSeen::has_usable);
+        if keeps || remembered.seen.as_ref() == Some(&seen) {
+            return false;
+        }
+        remembered.seen.replace(seen).is_some()
+    }
+
+    /// Whether the hop's hosts have to be looked up.
+    pub(super) fn is_stale(&self, hop: &NextHop, now: UnixTime) -> bool {
+        self.hops.get(hop).is_none_or(|seen| seen.seen.is_none() || seen.until <= now)
+    }
+
+    /// The answer from what is known. `fetched`: a policy that was fetched for this very question counts, however short
+    /// its life.
+    pub(super) fn answer(
+        &self,
+        hop: &NextHop,
+        now: UnixTime,
+        fetched: Option<&(Arc<Policy>, PolicyId)>,
+    ) -> Option<Answer> {
+        let remembered = self.hops.get(hop)?;
+        let seen = remembered.seen.as_ref()?;
+        let domain = self.domains.get(&hop.domain)?;
+        let mut good_until = remembered.until.min(domain.record_until);
+        let in_force = domain.freshness.in_force(Timestamp::from_unix(now));
+        let (sts, is_held) = match (in_force, fetched) {
+            (Some(held), _) => {
+                // From the next second on it is over.
+                good_until = good_until.min(held.expires_at().as_unix().saturating_add(1));
+                (sts_of(held.policy(), held.id()), true)
+            }
+            (None, Some((policy, id))) => {
+                good_until = now;
+                (sts_of(policy, id), true)
+            }
+            (None, None) => (Sts::None(domain.no_policy()?), false),
+        };
+        let (policy, why) = decide(&hop.domain, sts, seen);
+        // What is not held, and word that there is trouble, is told while it is good and no longer.
+        let may_be_stale = is_held && !matches!(policy, MtaPolicy::TryLater(_));
+        (may_be_stale || good_until > now).then_some(Answer { policy, good_until, why })
+    }
+
+    /// The answer for somebody who can wait no longer: an enforced policy holds, whatever else is not known.
+    pub(super) fn late(&self, hop: &NextHop, now: UnixTime, why: Why) -> Answer {
+        if let Some(answer) = self.answer(hop, now, None) {
+            return answer;
+        }
+        let domain = self.domains.get(&hop.domain);
+        let held = domain.and_then(|domain| domain.freshness.in_force(Timestamp::from_unix(now)));
+        if let Some(held) = held.filter(|held| held.policy().mode() == Mode::Enforce) {
+            let nothing = DaneSeen::Hosts { special: Box::default(), plain: 0 };
+            let (policy, _) = decide(&hop.domain, sts_of(held.policy(), held.id()), &nothing);
+            let why = Why::Enforce { id: held.id().as_wire().to_owned(), dane: DaneWhy::Pending };
+            return Answer { policy, good_until: now, why };
+        }
+        Answer { policy: MtaPolicy::TryLater(why.text()), good_until: now, why }
+    }
+
+    /// Sets the time at which the domain has to be looked after; to be called after every change of it.
+    pub(super) fn reschedule(&mut self, domain: &PolicyDomain, retry_at: UnixTime) {
+        let Some(entry) = self.domains.get_mut(domain) else { return };
+        let wake = entry.freshness.held().map(|held| {
+            let over = held.expires_at().as_unix().saturating_add(1);
+            let due = held.refresh_at().as_unix().min(over);
+            if entry.is_unkept { due.min(retry_at) } else { due }
+        });
+        if entry.wake == wake {
+            return;
+        }
+        if let Some(before) = entry.wake.take() {
+            self.wakes.remove(&(before, domain.clone()));
+        }
+        entry.wake = wake;
+        if let Some(wake) = wake {
+            self.wakes.insert((wake, domain.clone()));
+        }
+    }
+
+    /// Takes a domain whose time has come.
+    pub(super) fn take_due(&mut self, now: UnixTime) -> Option<PolicyDomain> {
+        let (at, _) = self.wakes.first()?;
+        if *at > now {
+            return None;
+        }
+        let (_, domain) = self.wakes.pop_first()?;
+        if let Some(entry) = self.domains.get_mut(&domain) {
+            entry.wake = None;
+        }
+        Some(domain)
+    }
+
+    /// When the next domain has to be looked after.
+    pub(super) fn next_wake(&self) -> Option<UnixTime> {
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// How many next hops are remembered, and how many policies.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.hops.len(), self.domains.values().filter(|domain| domain.freshness.held().is_some()).count())
+    }
+}
+
+/// What a policy in force asks for.
+fn sts_of<'a>(policy: &'a Policy, id: &'a PolicyId) -> Sts<'a> {
+    if policy.mode() == Mode::None { Sts::None(NoPolicyWhy::Withdrawn) } else { Sts::Policy(policy, id) }
+}
+
+impl Domain {
+    pub(super) fn holding(freshness: Freshness) -> Self {
+        Self { freshness, ..Self::default() }
+    }
+
+    /// Why there is no policy; `None` if that is not known yet.
+    fn no_policy(&self) -> Option<NoPolicyWhy> {
+        match &self.record {
+            RecordSeen::Unseen => None,
+            RecordSeen::Absent => Some(NoPolicyWhy::NoRecord),
+            RecordSeen::Bad(reason) => Some(NoPolicyWhy::BadRecord(reason.to_string())),
+            RecordSeen::Unknown(reason) => Some(NoPolicyWhy::RecordUnknown(reason.to_string())),
+            RecordSeen::Found => Some(NoPolicyWhy::NotFetched(
+                self.last_failure.map_or(FetchFailure::Lost, |last| last.failure),
+            )),
+        }
+    }
+
+    /// For pages and judging.
+    pub(super) fn status(&self, domain: &PolicyDomain, now: UnixTime) -> Option<DomainStatus> {
+        let held = self.freshness.held().filter(|held| now <= held.expires_at().as_unix());
+        let policy = held.map(|held| PolicyStatus {
+            policy: Arc::clone(held.policy()),
+            id: held.id().clone(),
+            fetched_at: held.fetched_at().as_unix(),
+            expires_at: held.expires_at().as_unix(),
+            refresh_at: held.refresh_at().as_unix(),
+            failures: held.failures(),
+        });
+        let is_known = policy.is_some() || self.last_failure.is_some();
+        is_known.then(|| DomainStatus { domain: domain.clone(), policy, last_failure: self.last_failure })
+    }
+}

@@ -17,8 +17,10 @@ pub const MAX_PAYLOAD_BYTES: usize = 256 * 1024;
 pub enum RecordKind {
     /// A libtlsrpt datagram.
     Datagram,
-    /// A JSON line.
+    /// JSON lines, one or several.
     Line,
+    /// JSON lines out of a file, with the place behind them ([`super::FromFile`]).
+    FileLines,
     /// What Postfix's log says of a session ([`crate::postfix_log::record`]).
     Log,
 }
@@ -28,6 +30,7 @@ impl RecordKind {
         match self {
             Self::Datagram => 1,
             Self::Line => 2,
+            Self::FileLines => 3,
             Self::Log => 4,
         }
     }
@@ -36,6 +39,7 @@ impl RecordKind {
         match byte {
             1 => Some(Self::Datagram),
             2 => Some(Self::Line),
+            3 => Some(Self::FileLines),
             4 => Some(Self::Log),
             _ => None,
         }

@@ -11,13 +11,15 @@
 //! the journal as it was before.
 
 pub mod frame;
+mod from_file;
 mod read;
 mod segment;
 mod write;
 
 pub use frame::{Record, RecordKind};
+pub use from_file::FromFile;
 pub use read::{Damage, Reader};
-pub use write::{Journal, JournalError, Options, Recovery, SyncHandle};
+pub use write::{Journal, JournalError, Options, Recovery, RetireHandle, SyncHandle};
 
 /// A place between two records. Ordered as the records are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

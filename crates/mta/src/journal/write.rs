@@ -76,6 +76,38 @@ impl SyncHandle {
     }
 }
 
+/// Removes what is counted, on any thread, also while the disk takes no more appends.
+#[derive(Debug, Clone)]
+pub struct RetireHandle(PathBuf);
+
+impl RetireHandle {
+    /// See [`Journal::retire`]; `position` is one that a [`Reader`] of this journal reached.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn retire(&self, position: Position) -> io::Result<usize> {
+        let mut removed = 0;
+        // The reader is never ahead of the segment that is written, so that one stays.
+        for number in segment::list(&self.0)?.into_iter().filter(|number| *number < position.segment) {
+            fs::remove_file(segment::path(&self.0, number))?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Bytes of all segments.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn bytes(&self) -> io::Result<u64> {
+        let sizes = segment::list(&self.0)?.into_iter().map(|number| {
+            let size = fs::metadata(segment::path(&self.0, number));
+            size.map(|about| about.len())
+        });
+        sizes.sum()
+    }
+}
+
 impl Journal {
     /// Opens the journal in `folder`, which is made if it is not there; cuts a torn record off its end.
     ///
@@ -169,14 +201,13 @@ impl Journal {
     /// # Errors
     /// The disk's.
     pub fn retire(&mut self, position: Position) -> io::Result<usize> {
-        let mut removed = 0;
-        for number in segment::list(&self.folder)? {
-            if number < position.segment && number < self.end.segment {
-                fs::remove_file(segment::path(&self.folder, number))?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
+        self.retire_handle().retire(position.min(self.end))
+    }
+
+    /// Retires from another thread.
+    #[must_use]
+    pub fn retire_handle(&self) -> RetireHandle {
+        RetireHandle(self.folder.clone())
     }
 
     /// Closes the current segment, synced, and begins the next.

@@ -34,6 +34,8 @@ pub struct Cursor {
 pub struct Follower {
     path: PathBuf,
     start: Start,
+    longest_line: usize,
+    passed_over: u64,
     open: Option<Open>,
 }
 
@@ -58,7 +60,29 @@ impl Follower {
     /// Follows `path` from its end as it is at the first look, or from where `cursor` says if that is still the file.
     #[must_use]
     pub fn new(path: &Path, cursor: Option<Cursor>) -> Self {
-        Self { path: path.to_owned(), start: cursor.map_or(Start::End, Start::At), open: None }
+        let start = cursor.map_or(Start::End, Start::At);
+        Self { path: path.to_owned(), start, longest_line: MAX_LINE_BYTES, passed_over: 0, open: None }
+    }
+
+    /// Without a cursor, from the file's beginning.
+    #[must_use]
+    pub fn from_beginning(mut self) -> Self {
+        if matches!(self.start, Start::End) {
+            self.start = Start::Beginning;
+        }
+        self
+    }
+
+    /// With another bound on lines.
+    #[must_use]
+    pub fn longest_line(self, bytes: usize) -> Self {
+        Self { longest_line: bytes, ..self }
+    }
+
+    /// Lines that were longer than the bound.
+    #[must_use]
+    pub fn passed_over(&self) -> u64 {
+        self.passed_over
     }
 
     /// Where it is; `None` before the file was there.
@@ -72,6 +96,14 @@ impl Follower {
     /// # Errors
     /// The disk's. A file that is not there is no error.
     pub fn look(&mut self, mut each: impl FnMut(&str)) -> io::Result<()> {
+        self.look_at(|line, _| each(line))
+    }
+
+    /// As [`Follower::look`], with the place behind each line: what is kept with it is in step with the file.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn look_at(&mut self, mut each: impl FnMut(&str, Cursor)) -> io::Result<()> {
         loop {
             if self.open.is_none() {
                 match self.open_file() {
@@ -85,7 +117,8 @@ impl Follower {
                 }
             }
             let Some(open) = &mut self.open else { return Ok(()) };
-            open.read_on(&mut each)?;
+            let longest = self.longest_line;
+            self.passed_over += open.read_on(longest, &mut each)?;
             let now = match std::fs::metadata(&self.path) {
                 Ok(now) => now,
                 // Moved away, and not made anew yet: the old one may still grow.
@@ -96,7 +129,7 @@ impl Follower {
                 return Ok(());
             }
             // Once more: it grew until the moment of the move. Half a line at its end never ends.
-            open.read_on(&mut each)?;
+            self.passed_over += open.read_on(longest, &mut each)?;
             self.start = Start::Beginning;
             self.open = None;
         }
@@ -150,7 +183,8 @@ impl Follower {
 }
 
 impl Open {
-    fn read_on(&mut self, each: &mut impl FnMut(&str)) -> io::Result<()> {
+    /// Reads on; how many lines were too long.
+    fn read_on(&mut self, longest: usize, each: &mut impl FnMut(&str, Cursor)) -> io::Result<u64> {
         let read = self.cursor.offset + u64::try_from(self.line.len()).unwrap_or(0);
         if self.file.metadata()?.len() < read {
             // Cut short (copytruncate).
@@ -160,36 +194,41 @@ impl Open {
             self.file.seek(SeekFrom::Start(0))?;
         }
         let mut chunk = vec![0; CHUNK_BYTES];
+        let mut passed_over = 0;
         loop {
             let length = match self.file.read(&mut chunk) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(passed_over),
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            self.take(&chunk[..length], each);
+            passed_over += self.take(&chunk[..length], longest, each);
         }
     }
 
-    fn take(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&str)) {
+    fn take(&mut self, mut bytes: &[u8], longest: usize, each: &mut impl FnMut(&str, Cursor)) -> u64 {
+        let mut passed_over = 0;
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (piece, rest) = bytes.split_at(end + 1);
             bytes = rest;
             self.cursor.offset += u64::try_from(self.line.len() + piece.len()).unwrap_or(0);
             let piece = &piece[..end];
-            if !std::mem::take(&mut self.is_overlong) && self.line.len() + piece.len() <= MAX_LINE_BYTES {
+            if !std::mem::take(&mut self.is_overlong) && self.line.len() + piece.len() <= longest {
                 self.line.extend_from_slice(piece);
-                each(String::from_utf8_lossy(&self.line).trim_end_matches('\r'));
+                each(String::from_utf8_lossy(&self.line).trim_end_matches('\r'), self.cursor);
+            } else {
+                passed_over += 1;
             }
             self.line.clear();
         }
-        if self.is_overlong || self.line.len() + bytes.len() > MAX_LINE_BYTES {
+        if self.is_overlong || self.line.len() + bytes.len() > longest {
             self.cursor.offset += u64::try_from(self.line.len() + bytes.len()).unwrap_or(0);
             self.line.clear();
             self.is_overlong = true;
         } else {
             self.line.extend_from_slice(bytes);
         }
+        passed_over
     }
 }
 

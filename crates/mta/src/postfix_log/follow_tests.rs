@@ -121,3 +121,18 @@ async fn it_follows_until_told_to_stop() {
     stop.send(true).unwrap();
     assert_eq!(task.await.unwrap().cursor().unwrap().offset, 8);
 }
+
+#[test]
+fn each_line_comes_with_the_place_behind_it_and_too_long_ones_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions");
+    add(&path, "one\n0123456789\ntwo\nhalf");
+    let mut follower = Follower::new(&path, None).from_beginning().longest_line(5);
+    let mut seen = Vec::new();
+    follower.look_at(|line, cursor| seen.push((line.to_owned(), cursor.offset))).unwrap();
+    assert_eq!(seen, [("one".to_owned(), 4), ("two".to_owned(), 19)]);
+    assert_eq!(follower.passed_over(), 1);
+    let cursor = Cursor { offset: 4, ..follower.cursor().unwrap() };
+    let mut again = Follower::new(&path, Some(cursor)).from_beginning();
+    assert_eq!(lines(&mut again), ["0123456789", "two"], "a cursor goes before the beginning");
+}

@@ -72,8 +72,17 @@ impl IntakeStats {
     }
 }
 
+/// How far the journal reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The place behind the last record.
+    pub position: Position,
+    /// So many records were appended in all: those up to the number that [`Inlet::offer`] gave.
+    pub records: u64,
+}
+
 /// Hears, on the writing thread, how far the journal reaches: time to count.
-pub type OnAppended = Box<dyn FnMut(&mut Journal, Position) + Send>;
+pub type OnAppended = Box<dyn FnMut(&mut Journal, Appended) + Send>;
 
 /// The writing and the syncing thread.
 pub struct Intake {
@@ -91,6 +100,8 @@ pub struct Inlet<C> {
 struct Shared {
     waiting: Mutex<Waiting>,
     came: Condvar,
+    /// What waited was taken to be written.
+    took: Condvar,
     dirty: Mutex<Dirty>,
     wrote: Condvar,
     stats: IntakeStats,
@@ -102,6 +113,10 @@ struct Shared {
 struct Waiting {
     bytes: Vec<u8>,
     records: Vec<(UnixTime, RecordKind, usize)>,
+    /// Records that were ever taken.
+    taken: u64,
+    /// The time of the first record that is being written.
+    being_written: Option<UnixTime>,
     is_closed: bool,
 }
 
@@ -120,6 +135,7 @@ impl Intake {
         let shared = Arc::new(Shared {
             waiting: Mutex::default(),
             came: Condvar::new(),
+            took: Condvar::new(),
             dirty: Mutex::default(),
             wrote: Condvar::new(),
             stats: IntakeStats::default(),
@@ -147,11 +163,18 @@ impl Intake {
         &self.shared.stats
     }
 
+    /// Whether its threads are at work. They are until [`Intake::stop`], unless one panicked.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.writer.is_finished() && !self.syncer.is_finished()
+    }
+
     /// Writes and syncs what is there, and gives the journal back. `None`: a thread panicked. If the disk does not
     /// take what is there, it is tried once more and then dropped, counted.
     pub fn stop(self) -> Option<Journal> {
         lock(&self.shared.waiting).is_closed = true;
         self.shared.came.notify_all();
+        self.shared.took.notify_all();
         let journal = self.writer.join().ok();
         lock(&self.shared.dirty).is_closed = true;
         self.shared.wrote.notify_all();
@@ -166,32 +189,73 @@ impl<C> Clone for Inlet<C> {
     }
 }
 
+impl<C> Inlet<C> {
+    /// The counts of its intake.
+    #[must_use]
+    pub fn stats(&self) -> &IntakeStats {
+        &self.shared.stats
+    }
+
+    /// When the oldest record that is not yet in the journal came in. `None`: all that came before this call is there,
+    /// and was told of.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<UnixTime> {
+        let waiting = lock(&self.shared.waiting);
+        waiting.being_written.or_else(|| waiting.records.first().map(|(at, _, _)| *at))
+    }
+}
+
 impl<C: Clock> Inlet<C> {
     /// Takes a record; `false`: it was dropped, because the disk has been too slow for too long.
     pub fn put(&self, kind: RecordKind, payload: &[u8]) -> bool {
-        match self.gather(kind, payload) {
-            None => false,
-            Some(gathered) => {
+        let taken = self.offer(kind, payload).is_some();
+        self.shared.stats.dropped.fetch_add(u64::from(!taken), Ordering::Relaxed);
+        taken
+    }
+
+    /// Takes a record, and gives the number by which [`Appended`] tells that it is in the journal. `None`: there is no
+    /// room now. Nothing is counted as dropped: whoever offers still has it.
+    #[must_use]
+    pub fn offer(&self, kind: RecordKind, payload: &[u8]) -> Option<u64> {
+        let mut waiting = lock(&self.shared.waiting);
+        let gathered = self.gather(&mut waiting, kind, payload)?;
+        if gathered == 1 {
+            self.shared.came.notify_one();
+        }
+        Some(waiting.taken)
+    }
+
+    /// Takes a record as soon as there is room, and blocks until then. `None`: the intake was stopped.
+    #[must_use]
+    pub fn offer_blocking(&self, kind: RecordKind, payload: &[u8]) -> Option<u64> {
+        let mut waiting = lock(&self.shared.waiting);
+        loop {
+            if let Some(gathered) = self.gather(&mut waiting, kind, payload) {
                 if gathered == 1 {
                     self.shared.came.notify_one();
                 }
-                true
+                return Some(waiting.taken);
             }
+            // A record that no room is enough for would wait for ever.
+            if waiting.is_closed || waiting.records.is_empty() {
+                return None;
+            }
+            waiting = self.shared.took.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Takes a record without waking the writer; how many wait now.
-    fn gather(&self, kind: RecordKind, payload: &[u8]) -> Option<usize> {
-        let at = self.clock.now();
-        let mut waiting = lock(&self.shared.waiting);
+    fn gather(&self, waiting: &mut Waiting, kind: RecordKind, payload: &[u8]) -> Option<usize> {
         // The bookkeeping counts too: a flood of empty datagrams must not take memory without bound.
         let cost = waiting.bytes.len() + waiting.records.len() * 32 + payload.len();
         if waiting.is_closed || cost > self.shared.options.waiting_bytes {
-            self.shared.stats.dropped.fetch_add(1, Ordering::Relaxed);
             return None;
         }
+        // Under the lock, so that `oldest_waiting` is never behind a time that was already given.
+        let at = self.clock.now();
         waiting.bytes.extend_from_slice(payload);
         waiting.records.push((at, kind, payload.len()));
+        waiting.taken += 1;
         Some(waiting.records.len())
     }
 }
@@ -200,8 +264,11 @@ impl<C: Clock> DatagramSink for Inlet<C> {
     /// In a burst, waking the writer for each datagram would cost more than taking it: it is woken when the socket is
     /// empty, or for each so many.
     fn take(&mut self, datagram: &[u8]) {
-        if self.gather(RecordKind::Datagram, datagram).is_some_and(|gathered| gathered % WAKE_EACH == 0) {
-            self.shared.came.notify_one();
+        let gathered = self.gather(&mut lock(&self.shared.waiting), RecordKind::Datagram, datagram);
+        match gathered {
+            None => _ = self.shared.stats.dropped.fetch_add(1, Ordering::Relaxed),
+            Some(gathered) if gathered % WAKE_EACH == 0 => self.shared.came.notify_one(),
+            Some(_) => {}
         }
     }
 
@@ -242,21 +309,25 @@ impl Shared {
             }
             std::mem::swap(&mut waiting.bytes, &mut group.bytes);
             std::mem::swap(&mut waiting.records, &mut group.records);
+            waiting.being_written = group.records.first().map(|(at, _, _)| *at);
             drop(waiting);
+            self.took.notify_all();
             let count = u64::try_from(group.records.len()).unwrap_or(0);
             match self.append(&mut journal, &group) {
                 Some(position) => {
-                    self.stats.appended.fetch_add(count, Ordering::Relaxed);
+                    let records = self.stats.appended.fetch_add(count, Ordering::Relaxed) + count;
                     let mut dirty = lock(&self.dirty);
                     if !std::mem::replace(&mut dirty.is_dirty, true) {
                         self.wrote.notify_one();
                     }
                     drop(dirty);
-                    on_appended(&mut journal, position);
+                    on_appended(&mut journal, Appended { position, records });
                 }
                 None => _ = self.stats.dropped.fetch_add(count, Ordering::Relaxed),
             }
             group.clear();
+            // After it was told of: whoever finds nothing waiting has heard of everything.
+            lock(&self.waiting).being_written = None;
         }
     }
 

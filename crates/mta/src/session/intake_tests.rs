@@ -17,7 +17,7 @@ fn start(folder: &std::path::Path, options: IntakeOptions) -> (Intake, mpsc::Rec
     let (journal, _) = Journal::open(folder, Options::default(), Position::START).unwrap();
     let (tell, told) = mpsc::channel();
     // A test that has seen enough goes away before the last group.
-    let on_appended = Box::new(move |_: &mut Journal, position| _ = tell.send(position));
+    let on_appended = Box::new(move |_: &mut Journal, to: Appended| _ = tell.send(to.position));
     (Intake::start(journal, options, on_appended).unwrap(), told)
 }
 
@@ -105,4 +105,40 @@ fn many_threads_at_once_lose_and_double_nothing() {
         read(folder.path()).iter().map(|(_, _, bytes)| u16::from_le_bytes([bytes[0], bytes[1]])).collect();
     seen.sort_unstable();
     assert_eq!(seen, (0..2000).collect::<Vec<u16>>());
+}
+
+#[test]
+fn whoever_finds_nothing_waiting_has_heard_of_all_that_came_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(folder.path(), Options::default(), Position::START).unwrap();
+    let (go, wait) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let on_appended = Box::new(move |_: &mut Journal, to: Appended| {
+        let _ = tell.send(to.records);
+        let _ = wait.recv();
+    });
+    let options = IntakeOptions { waiting_bytes: 200, ..IntakeOptions::default() };
+    let intake = Intake::start(journal, options, on_appended).unwrap();
+    let (early, late) = (intake.inlet(Arc::new(At(5))), intake.inlet(Arc::new(At(9))));
+    assert_eq!(early.oldest_waiting(), None);
+    assert_eq!(early.offer(RecordKind::Line, b"first"), Some(1));
+    assert_eq!(told.recv().unwrap(), 1);
+    // It is being told of, and was not answered yet.
+    assert_eq!(late.offer(RecordKind::Line, &[0; 100]), Some(2));
+    assert_eq!(late.oldest_waiting(), Some(5));
+    assert_eq!(late.offer(RecordKind::Line, &[0; 100]), None, "full");
+    assert_eq!(intake.stats().dropped(), 0, "whoever offered it has it still");
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| late.offer_blocking(RecordKind::Line, &[0; 100]));
+        go.send(()).unwrap();
+        assert_eq!(told.recv().unwrap(), 2);
+        assert_eq!(waits.join().unwrap(), Some(3));
+    });
+    drop(go);
+    assert_eq!(told.recv().unwrap(), 3);
+    assert_eq!(late.offer_blocking(RecordKind::Line, &[0; 1000]), None, "no room would be enough");
+    assert!(intake.is_running());
+    intake.stop().unwrap();
+    assert_eq!(early.oldest_waiting(), None);
+    assert_eq!(early.offer_blocking(RecordKind::Line, b"late"), None);
 }

@@ -10,7 +10,7 @@ mod intake;
 pub mod line;
 mod receiver;
 
-pub use intake::{Inlet, Intake, IntakeOptions, IntakeStats, OnAppended};
+pub use intake::{Appended, Inlet, Intake, IntakeOptions, IntakeStats, OnAppended};
 pub use receiver::{
     DEFAULT_QUEUE_PATH, DatagramSink, MAX_DATAGRAM_BYTES, Receiver, ReceiverStats, SessionSocket,
     queue_advice,

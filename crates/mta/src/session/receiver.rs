@@ -124,6 +124,12 @@ impl Receiver {
         Arc::clone(&self.stats)
     }
 
+    /// Whether the thread is at work. It is until [`Receiver::stop`], unless the socket broke.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Takes what is queued, and ends.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! [`listener`] takes mail by SMTP or LMTP and keeps it, synced, before it answers 250. [`pipe`] is the road of
 //! `tlsward receive`: one mail on standard input, put into a spool folder that the server empties. Both hand on what
 //! they kept to [`queue`], which reads it afterwards and settles it in the store; after a crash it takes up what was
-//! left. [`session`] is the protocol itself, without a socket or a clock.
+//! left. [`session`] is the protocol itself, without a socket or a clock. [`bounce`] is what else comes to the listener: news
+//! of reports that were sent from here.
 //!
 //! Nothing here ever sends or forwards mail: an address is only a reason to take a mail in. ([`dkim`] signs the reports
 //! that others send.) A mail is kept exactly as
@@ -12,6 +13,7 @@
 //!
 //! [`RawInput`]: tlsward_engine::facts::RawInput
 
+pub mod bounce;
 pub mod dkim;
 mod limits;
 pub mod listener;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tlsward_engine::facts::{RawInput, Road};
-use tlsward_engine::ports::{Clock, Intake};
+use tlsward_engine::ports::{Clock, Intake, StoreError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Shared;
-use crate::session::{HangUp, Mail, Session, Want};
-use crate::{Limits, Shutdown, told_to_stop};
+use crate::session::{Envelope, HangUp, Mail, Session, Want};
+use crate::{Limits, Shutdown, bounce, told_to_stop};
 
 /// Room for input while commands are read, and while a mail is.
 const COMMAND_BYTES: usize = 4 * 1024;
@@ -118,8 +118,14 @@ impl<S: Intake, C: Clock> Talk<'_, S, C> {
 
     /// Keeps a mail, synced, and has the session say what came of it.
     async fn keep(&mut self, mail: Mail) {
-        let Mail { envelope, bytes, share } = mail;
+        let Mail { mut envelope, bytes, share } = mail;
         let size = bytes.len();
+        if let Err(error) = self.hear_bounces(&mut envelope, &bytes).await {
+            return self.session.kept(Err(&error), &mut self.out);
+        }
+        if envelope.to.is_empty() {
+            return self.session.heard(Ok(()), &mut self.out);
+        }
         let raw = RawInput {
             road: Road::Smtp,
             received_at: self.shared.clock.now(),
@@ -142,6 +148,23 @@ impl<S: Intake, C: Clock> Talk<'_, S, C> {
             }
         }
         self.session.kept(outcome.as_ref().copied(), &mut self.out);
+    }
+
+    /// Tells of mail to addresses that reports were sent from, and takes these out of the envelope.
+    async fn hear_bounces(&self, envelope: &mut Envelope, mail: &[u8]) -> Result<(), StoreError> {
+        let Some(bounces) = &self.shared.terms.bounces else { return Ok(()) };
+        let recipients = envelope.take_bounced(bounces.as_ref());
+        if recipients.is_empty() {
+            return Ok(());
+        }
+        let failure = bounce::failure(mail);
+        for recipient in recipients {
+            if let Err(error) = bounces.came_back(&recipient, failure.as_deref()).await {
+                tracing::warn!(peer = %self.peer, %error, "a bounce was not taken; the client was told to come back");
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Sends what was said; false if the client is gone or does not listen.

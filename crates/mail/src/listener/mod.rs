@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 pub use tokio_rustls::rustls::ServerConfig as TlsConfig;
 
 use self::sources::Sources;
+use crate::bounce::Bounces;
 use crate::queue::Inlet;
 use crate::session::{HangUp, Session, Terms};
 pub use crate::session::{Protocol, RecipientError, Recipients};
@@ -36,6 +37,8 @@ pub struct Options {
     pub hostname: String,
     /// For whom mail is taken in; `None`: for anyone, because nothing is ever forwarded.
     pub accept_recipients: Option<Recipients>,
+    /// Takes what comes back of reports that were sent; `None`: none are.
+    pub bounces: Option<Arc<dyn Bounces>>,
     /// Certificate and key; `None`: STARTTLS is not offered.
     pub tls: Option<Arc<TlsConfig>>,
     /// The bounds.
@@ -68,14 +71,14 @@ impl<S: Intake, C: Clock> Listener<S, C> {
         budget: Budget,
         inlet: Inlet,
     ) -> Self {
-        let Options { protocol, hostname, accept_recipients, tls, limits } = options;
+        let Options { protocol, hostname, accept_recipients, bounces, tls, limits } = options;
         // One line, whatever the configuration holds.
         let mut hostname: String = hostname.chars().filter(char::is_ascii_graphic).take(255).collect();
         if hostname.is_empty() {
             "localhost".clone_into(&mut hostname);
         }
-        let terms =
-            Terms { protocol, hostname, recipients: accept_recipients, starttls: tls.is_some(), limits };
+        let recipients = accept_recipients;
+        let terms = Terms { protocol, hostname, recipients, bounces, starttls: tls.is_some(), limits };
         let shared =
             Shared { terms: Arc::new(terms), tls: tls.map(TlsAcceptor::from), store, clock, budget, inlet };
         Self { socket, shared: Arc::new(shared) }

@@ -14,7 +14,10 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::*;
+use tlsward_engine::ports::StoreError;
+
 use crate::QueueLimits;
+use crate::bounce::Noted;
 use crate::fake::{FakeStore, FixedClock, NOW, unavailable};
 use crate::queue::queue;
 
@@ -33,6 +36,7 @@ fn options() -> Options {
         protocol: Protocol::Smtp,
         hostname: "mx.example".to_owned(),
         accept_recipients: None,
+        bounces: None,
         tls: None,
         limits: Limits::default(),
     }
@@ -408,4 +412,48 @@ async fn stopping_does_not_wait_for_ever() {
     running.stop.send(true).unwrap();
     running.task.await.unwrap();
     assert_eq!(began.elapsed().as_secs(), 5);
+}
+
+/// Addresses that begin with `back+`, and what came to them.
+#[derive(Debug, Default)]
+struct Heard(std::sync::Mutex<Vec<(String, Option<String>)>>);
+
+impl Bounces for Heard {
+    fn is_ours(&self, recipient: &str) -> bool {
+        recipient.starts_with("back+")
+    }
+
+    fn came_back<'a>(&'a self, recipient: &'a str, failure: Option<&'a str>) -> Noted<'a> {
+        Box::pin(async move {
+            if recipient.starts_with("back+later") {
+                return Err(StoreError::Unavailable("not now".to_owned()));
+            }
+            self.0.lock().unwrap().push((recipient.to_owned(), failure.map(str::to_owned)));
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_bounce_is_told_of_and_never_filed_as_a_report() {
+    let heard = Arc::new(Heard::default());
+    let recipients = Some(Recipients::new(["r@d.example"]).unwrap());
+    let bounces: Arc<dyn Bounces> = Arc::<Heard>::clone(&heard);
+    let running =
+        start(Options { accept_recipients: recipients, bounces: Some(bounces), ..options() }).await;
+    let mut client = running.client().await;
+    let bounce = "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n.\r\n";
+    client.expect("EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<back+1@d.example>\r\nDATA\r\n", TO_DATA_CODES).await;
+    client.expect(bounce, &[250]).await;
+    assert!(running.store.see(|state| state.raw.is_empty()));
+    // For both at once: told of, and kept for the other.
+    client.expect("MAIL FROM:<>\r\nRCPT TO:<back+2@d.example>\r\nRCPT TO:<r@d.example>\r\nDATA\r\n", &[250, 250, 250, 354]).await;
+    client.expect("Subject: on holiday\r\n\r\n.\r\n", &[250]).await;
+    assert_eq!(running.store.see(|state| state.raw[&1].label.clone()), "<> -> r@d.example");
+    client.expect("MAIL FROM:<>\r\nRCPT TO:<back+later@d.example>\r\nDATA\r\n", &[250, 250, 354]).await;
+    client.expect(bounce, &[452]).await;
+    let told = std::mem::take(&mut *heard.0.lock().unwrap());
+    let expected = [("back+1@d.example", Some("5.1.1")), ("back+2@d.example", None)];
+    assert_eq!(told, expected.map(|(to, failure)| (to.to_owned(), failure.map(str::to_owned))));
+    running.stop().await;
 }

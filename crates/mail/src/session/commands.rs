@@ -154,7 +154,10 @@ impl Session {
             *refused += 1;
             return Reply::unknown_parameter();
         }
-        if !self.terms.recipients.as_ref().is_none_or(|recipients| recipients.accept(&address)) {
+        let terms = &self.terms;
+        let is_taken = terms.recipients.as_ref().is_none_or(|recipients| recipients.accept(&address))
+            || terms.bounces.as_ref().is_some_and(|bounces| bounces.is_ours(&address));
+        if !is_taken {
             *refused += 1;
             return Reply::new(550, "5.7.1", "only TLS reports for this site are taken; nothing is relayed");
         }

@@ -27,6 +27,7 @@ use self::line::{Line, take_line};
 pub use self::recipients::{RecipientError, Recipients};
 use self::reply::Reply;
 use crate::Limits;
+use crate::bounce::Bounces;
 
 /// The two protocols. LMTP greets with LHLO and answers once for each recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +48,8 @@ pub struct Terms {
     pub hostname: String,
     /// For whom mail is taken in; `None`: for anyone.
     pub recipients: Option<Recipients>,
+    /// Who hears of mail for addresses that reports were sent from.
+    pub bounces: Option<Arc<dyn Bounces>>,
     /// Whether STARTTLS is offered.
     pub starttls: bool,
     /// The bounds.
@@ -67,6 +70,11 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// Takes out the recipients that are addresses of bounces.
+    pub(crate) fn take_bounced(&mut self, bounces: &dyn Bounces) -> Vec<String> {
+        self.to.extract_if(.., |recipient| bounces.is_ours(recipient)).collect()
+    }
+
     /// `<from> -> a@example.com, b@example.com`, at most some 1000 bytes.
     pub fn label(&self) -> String {
         let mut label = format!("<{}> -> ", self.from);
@@ -223,12 +231,17 @@ impl Session {
 
     /// What came of the mail that was to be kept: its number, or why it was not.
     pub fn kept(&mut self, outcome: Result<i64, &StoreError>, out: &mut Vec<u8>) {
+        self.settled(outcome.map_or_else(Reply::not_kept, Reply::kept), out);
+    }
+
+    /// What came of a mail that was for nobody but those who hear of bounces.
+    pub fn heard(&mut self, outcome: Result<(), &StoreError>, out: &mut Vec<u8>) {
+        self.settled(outcome.map_or_else(Reply::not_kept, |()| Reply::ok("taken as a bounce")), out);
+    }
+
+    fn settled(&mut self, reply: Reply, out: &mut Vec<u8>) {
         if let Phase::Keeping { recipients } = self.phase {
             self.phase = Phase::Greeted;
-            let reply = match outcome {
-                Ok(id) => Reply::kept(id),
-                Err(error) => Reply::not_kept(error),
-            };
             self.answer_mail(&reply, recipients, out);
         }
     }

@@ -16,6 +16,7 @@ fn terms() -> Terms {
         protocol: Protocol::Smtp,
         hostname: "mx.example".to_owned(),
         recipients: None,
+        bounces: None,
         starttls: true,
         limits: Limits::default(),
     }

@@ -111,10 +111,7 @@ mod tests {
             "Final-Recipient: rfc822; r@a.example\r\nOriginal-Recipient: rfc822;r@a.example\r\nAction: failed\r\n\
              Status: 5.1.1\r\nRemote-MTA: dns; mx.a.example\r\nDiagnostic-Code: smtp; 550 5.1.1 <r@a.example>: no\r\n    such mailbox",
         );
-        assert_eq!(
-            failure(mail.as_bytes()).as_deref(),
-            Some("550 5.1.1 <r@a.example>: no such mailbox")
-        );
+        assert_eq!(failure(mail.as_bytes()).as_deref(), Some("550 5.1.1 <r@a.example>: no such mailbox"));
         let mail = bounce("Final-Recipient: rfc822; r@a.example\r\nACTION: Failed\r\nStatus: 5.4.7");
         assert_eq!(failure(mail.as_bytes()).as_deref(), Some("5.4.7"));
         let two = "Final-Recipient: rfc822; a@a.example\r\nAction: delayed\r\n\r\nFinal-Recipient: rfc822; b@a.example\r\n\
@@ -135,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_a_stranger_says_is_short_and_has_no_control_characters() {
-        let mail = bounce(&format!("Action: failed\r\nDiagnostic-Code: smtp; 5\u{1b}[31m{}", "y".repeat(2000)));
+        let mail =
+            bounce(&format!("Action: failed\r\nDiagnostic-Code: smtp; 5\u{1b}[31m{}", "y".repeat(2000)));
         let said = failure(mail.as_bytes()).unwrap();
         assert!(said.starts_with("5[31my") && said.chars().count() == 300, "{said}");
     }

@@ -22,12 +22,13 @@ type Labels = [(&'static str, &'static str); 2];
 const ROADS: [Road; 3] = [Road::Https, Road::Smtp, Road::Pipe];
 const OUTCOMES: [&str; 3] = ["stored", "duplicate", "set-aside"];
 /// Every status that the listeners answer with; anything else is counted under `other`.
-const CODES: [(u16, &str); 19] = [
+const CODES: [(u16, &str); 20] = [
     (200, "200"),
     (201, "201"),
     (202, "202"),
     (303, "303"),
     (400, "400"),
+    (401, "401"),
     (403, "403"),
     (404, "404"),
     (405, "405"),
@@ -57,7 +58,7 @@ pub(crate) enum Listener {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     receipts: [[Counter; 3]; 3],
-    answers: [[Counter; 19]; 2],
+    answers: [[Counter; 20]; 2],
     reports: Gauge,
     set_aside: Gauge,
     pending: Gauge,

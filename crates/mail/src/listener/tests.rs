@@ -439,15 +439,21 @@ async fn a_bounce_is_told_of_and_never_filed_as_a_report() {
     let heard = Arc::new(Heard::default());
     let recipients = Some(Recipients::new(["r@d.example"]).unwrap());
     let bounces: Arc<dyn Bounces> = Arc::<Heard>::clone(&heard);
-    let running =
-        start(Options { accept_recipients: recipients, bounces: Some(bounces), ..options() }).await;
+    let running = start(Options { accept_recipients: recipients, bounces: Some(bounces), ..options() }).await;
     let mut client = running.client().await;
     let bounce = "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\nStatus: 5.1.1\r\n.\r\n";
-    client.expect("EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<back+1@d.example>\r\nDATA\r\n", TO_DATA_CODES).await;
+    client
+        .expect("EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<back+1@d.example>\r\nDATA\r\n", TO_DATA_CODES)
+        .await;
     client.expect(bounce, &[250]).await;
     assert!(running.store.see(|state| state.raw.is_empty()));
     // For both at once: told of, and kept for the other.
-    client.expect("MAIL FROM:<>\r\nRCPT TO:<back+2@d.example>\r\nRCPT TO:<r@d.example>\r\nDATA\r\n", &[250, 250, 250, 354]).await;
+    client
+        .expect(
+            "MAIL FROM:<>\r\nRCPT TO:<back+2@d.example>\r\nRCPT TO:<r@d.example>\r\nDATA\r\n",
+            &[250, 250, 250, 354],
+        )
+        .await;
     client.expect("Subject: on holiday\r\n\r\n.\r\n", &[250]).await;
     assert_eq!(running.store.see(|state| state.raw[&1].label.clone()), "<> -> r@d.example");
     client.expect("MAIL FROM:<>\r\nRCPT TO:<back+later@d.example>\r\nDATA\r\n", &[250, 250, 354]).await;

@@ -231,18 +231,18 @@ impl Session {
 
     /// What came of the mail that was to be kept: its number, or why it was not.
     pub fn kept(&mut self, outcome: Result<i64, &StoreError>, out: &mut Vec<u8>) {
-        self.settled(outcome.map_or_else(Reply::not_kept, Reply::kept), out);
+        self.settled(&outcome.map_or_else(Reply::not_kept, Reply::kept), out);
     }
 
     /// What came of a mail that was for nobody but those who hear of bounces.
     pub fn heard(&mut self, outcome: Result<(), &StoreError>, out: &mut Vec<u8>) {
-        self.settled(outcome.map_or_else(Reply::not_kept, |()| Reply::ok("taken as a bounce")), out);
+        self.settled(&outcome.map_or_else(Reply::not_kept, |()| Reply::ok("taken as a bounce")), out);
     }
 
-    fn settled(&mut self, reply: Reply, out: &mut Vec<u8>) {
+    fn settled(&mut self, reply: &Reply, out: &mut Vec<u8>) {
         if let Phase::Keeping { recipients } = self.phase {
             self.phase = Phase::Greeted;
-            self.answer_mail(&reply, recipients, out);
+            self.answer_mail(reply, recipients, out);
         }
     }
 

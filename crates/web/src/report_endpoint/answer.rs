@@ -1,9 +1,10 @@
 //! What the end point says: receipts, and refusals that name the remedy.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use tlsward_engine::facts::Receipt;
@@ -36,6 +37,21 @@ pub(super) enum Refusal {
     NoMemory,
     StoreUnavailable,
     StoreDamaged,
+    /// Sessions are taken only from who has the token.
+    NoToken,
+    /// More sessions than one request may bring.
+    TooManyLines,
+    /// Sessions that are not sent as they are.
+    Compressed,
+    /// A line that tells of a session is wrong; none was taken.
+    WrongLine {
+        /// Its number, from 1.
+        line: u64,
+        /// Why.
+        text: String,
+    },
+    /// Sessions cannot be written down now.
+    JournalUnavailable,
     /// We failed in a way that should not happen.
     Broken,
 }
@@ -57,6 +73,11 @@ impl Refusal {
             Self::NoMemory => "busy",
             Self::StoreUnavailable => "store-unavailable",
             Self::StoreDamaged => "store-damaged",
+            Self::NoToken => "token",
+            Self::TooManyLines => "too-large",
+            Self::Compressed => "content-encoding",
+            Self::WrongLine { .. } => "line",
+            Self::JournalUnavailable => "journal-unavailable",
             Self::Broken => "internal",
         }
     }
@@ -66,12 +87,15 @@ impl Refusal {
             Self::OtherPath => StatusCode::NOT_FOUND,
             Self::OtherMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::WrongType | Self::WrongEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NoToken => StatusCode::UNAUTHORIZED,
+            Self::WrongType | Self::WrongEncoding | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NoLength => StatusCode::LENGTH_REQUIRED,
-            Self::Empty | Self::Cut => StatusCode::BAD_REQUEST,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Empty | Self::Cut | Self::WrongLine { .. } => StatusCode::BAD_REQUEST,
+            Self::TooLarge | Self::TooManyLines => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::NoMemory | Self::StoreUnavailable | Self::StoreDamaged => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoMemory | Self::StoreUnavailable | Self::StoreDamaged | Self::JournalUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -103,6 +127,13 @@ impl Refusal {
             Self::StoreDamaged => {
                 "The report cannot be stored until the operator of this server repairs it, and was not kept. Send it again later."
             }
+            Self::NoToken => "Send the token of [report] token_file as Authorization: Bearer TOKEN.",
+            Self::TooManyLines => "A body may be 192 KiB at most. Send the lines in several requests.",
+            Self::Compressed => "Send the lines as they are, without Content-Encoding.",
+            Self::WrongLine { .. } => "Correct the line and send all of them again: none was taken.",
+            Self::JournalUnavailable => {
+                "The sessions cannot be written down at this moment, and none was taken. Send them again later."
+            }
             Self::Broken => "The server failed to read the report, and it was not kept. Send it again later.",
         }
     }
@@ -113,7 +144,7 @@ impl Refusal {
             Self::TooMany { wait } => {
                 Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
             }
-            Self::NoMemory => Some(10),
+            Self::NoMemory | Self::JournalUnavailable => Some(10),
             Self::StoreUnavailable => Some(60),
             Self::StoreDamaged => Some(3600),
             _ => None,
@@ -124,17 +155,30 @@ impl Refusal {
     fn leaves_body_unread(&self) -> bool {
         !matches!(
             self,
-            Self::NoLength | Self::Empty | Self::StoreUnavailable | Self::StoreDamaged | Self::Broken
+            Self::NoLength
+                | Self::Empty
+                | Self::StoreUnavailable
+                | Self::StoreDamaged
+                | Self::WrongLine { .. }
+                | Self::JournalUnavailable
+                | Self::Broken
         )
     }
 }
 
 /// The answer to a request that was not taken in.
 pub(super) fn refusal(refusal: &Refusal) -> Response<Full<Bytes>> {
-    let mut response = problem::response(refusal.status(), refusal.code(), refusal.remedy());
+    let detail = match refusal {
+        Refusal::WrongLine { line, text } => Cow::from(format!("Line {line}: {text}. {}", refusal.remedy())),
+        _ => Cow::from(refusal.remedy()),
+    };
+    let mut response = problem::response(refusal.status(), refusal.code(), &detail);
     let headers = response.headers_mut();
     if *refusal == Refusal::OtherMethod {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if *refusal == Refusal::NoToken {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -11,11 +11,14 @@
 //! | 400 | empty or broken body; 411 neither length nor chunks; 413 too large; 415 wrong type; 408 too slow |
 //! | 404, 405 | other path, other method |
 //! | 429 | too many from one source; 503 no memory left, or the store cannot take it; both say when to come back |
+//!
+//! Beside it, where that is configured, [`SESSIONS_PATH`] takes what mail servers tell of their TLS sessions.
 
 mod answer;
 mod body;
 mod media;
 mod rate;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +44,7 @@ use crate::metrics::{Listener, Metrics};
 use crate::source::{Source, Sources};
 use answer::Refusal;
 use rate::Buckets;
+pub use sessions::{SESSIONS_PATH, SHORTEST_TOKEN, Sessions, TakeSessions, Taken, Taking, TokenError};
 
 /// The one path that takes reports.
 pub const PATH: &str = "/v1/tlsrpt";
@@ -99,6 +103,8 @@ pub struct Endpoint<S, C> {
     pub sources: Sources,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who takes sessions; `None`: nobody.
+    pub sessions: Option<Sessions>,
     /// TLS; `None` is plain HTTP, for loopback or a proxy in front.
     pub tls: Option<Arc<TlsConfig>>,
 }
@@ -146,6 +152,19 @@ impl<S: Intake, C: Clock> Serve for Desk<S, C> {
         peer: IpAddr,
         watch: Arc<Watch>,
     ) -> Response<Full<Bytes>> {
+        if request.uri().path() == SESSIONS_PATH
+            && let Some(sessions) = &self.endpoint.sessions
+        {
+            let response = match self.take_sessions(sessions, request, peer, &watch).await {
+                Ok(lines) => sessions::kept(lines),
+                Err(refusal) => {
+                    tracing::debug!(%peer, reason = refusal.code(), "sessions refused");
+                    answer::refusal(&refusal)
+                }
+            };
+            self.endpoint.metrics.answered(Listener::Reports, response.status().as_u16());
+            return response;
+        }
         let response = match self.take_in(request, peer, &watch).await {
             Ok((receipt, detail)) => {
                 self.endpoint.metrics.receipt(Road::Https, &receipt);
@@ -225,6 +244,48 @@ impl<S: Intake, C: Clock> Desk<S, C> {
                     StoreError::Damaged(_) => Refusal::StoreDamaged,
                 })
             }
+        }
+    }
+
+    async fn take_sessions(
+        &self,
+        sessions: &Sessions,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        watch: &Watch,
+    ) -> Result<u64, Refusal> {
+        let (head, body) = request.into_parts();
+        // Who has the token may send as much as it likes; only guessing has a limit.
+        if !sessions.admits(&head.headers) {
+            self.admit(self.client(peer, &head.headers))?;
+            return Err(Refusal::NoToken);
+        }
+        if head.method != Method::POST {
+            return Err(Refusal::OtherMethod);
+        }
+        sessions::check(&head.headers)?;
+        let declared = body.size_hint().exact();
+        match declared {
+            Some(0) if !head.headers.contains_key(http::header::CONTENT_LENGTH) => {
+                return Err(Refusal::NoLength);
+            }
+            Some(0) => return Err(Refusal::Empty),
+            Some(length) if length > sessions.longest_body as u64 => return Err(Refusal::TooManyLines),
+            _ => {}
+        }
+        let limits = Limits { body_bytes: sessions.longest_body, ..self.limits.clone() };
+        let read = body::read(body, declared, &self.endpoint.budget, &limits, watch).await;
+        let (lines, share) = read.map_err(|refusal| match refusal {
+            Refusal::TooLarge => Refusal::TooManyLines,
+            other => other,
+        })?;
+        watch.request_complete();
+        let taken = sessions.desk.take(lines).await;
+        drop(share);
+        match taken {
+            Taken::Kept(lines) => Ok(lines),
+            Taken::Wrong(line, text) => Err(Refusal::WrongLine { line, text }),
+            Taken::Later => Err(Refusal::JournalUnavailable),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::{Endpoint, Limits, serve};
+use super::{Endpoint, Limits, Sessions, TakeSessions, Taken, Taking, serve};
 use crate::fake::{Inbox, Stopped};
 use crate::listen::{ConnectionLimits, TlsConfig};
 use crate::metrics::Metrics;
@@ -31,6 +31,7 @@ struct Setup {
     limits: Limits,
     sources: Sources,
     budget_bytes: usize,
+    sessions: Option<Sessions>,
     tls: Option<Arc<TlsConfig>>,
 }
 
@@ -49,6 +50,7 @@ impl Default for Setup {
             limits: Limits { connections, ..Limits::default() },
             sources: Sources::default(),
             budget_bytes: 40 * 1024 * 1024,
+            sessions: None,
             tls: None,
         }
     }
@@ -69,6 +71,7 @@ impl Setup {
             budget: budget.clone(),
             sources: self.sources,
             metrics: Metrics::register(&mut registry),
+            sessions: self.sessions,
             tls: self.tls,
         };
         let server = tokio::spawn(serve(listener, endpoint, self.limits, stopped));
@@ -472,4 +475,59 @@ async fn a_garbled_report_is_still_handed_to_the_store_with_its_bytes() {
         assert_eq!(bench.ask(&post(body.len()), body).await.status, 201);
         assert_eq!(bench.inbox.seen.lock().unwrap().last().unwrap().bytes, body);
     }
+}
+
+const TOKEN: &str = "a-token-of-two-dozen-characters";
+
+/// Takes lines that are not `wrong`, and `later` never.
+#[derive(Debug, Default)]
+struct Lines(std::sync::Mutex<Vec<Bytes>>);
+
+impl TakeSessions for Lines {
+    fn take(&self, lines: Bytes) -> Taking<'_> {
+        Box::pin(async move {
+            match &lines[..] {
+                b"wrong" => Taken::Wrong(1, "\"result\" is what it is not".to_owned()),
+                b"later" => Taken::Later,
+                _ => {
+                    self.0.lock().unwrap().push(lines);
+                    Taken::Kept(2)
+                }
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_taken_from_who_has_the_token_and_within_their_bounds() {
+    let lines = Arc::new(Lines::default());
+    let desk: Arc<dyn TakeSessions> = Arc::<Lines>::clone(&lines);
+    let sessions = Some(Sessions::new(TOKEN, 100, desk).unwrap());
+    let bench = Setup { sessions, ..Setup::default() }.start().await;
+    let head = |token: &str, length: usize, rest: &str| {
+        format!(
+            "POST /v1/sessions HTTP/1.1\nHost: x\nAuthorization: Bearer {token}\nContent-Length: {length}\n{rest}\n"
+        )
+    };
+    let answer = bench.ask(&head(TOKEN, 6, ""), b"{}\n{}\n").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "{\"lines\":2}\n"));
+    assert_eq!(lines.0.lock().unwrap().as_slice(), [Bytes::from_static(b"{}\n{}\n")]);
+
+    let answer = bench.ask(&head("a-token-of-two-dozen-charactersX", 2, ""), b"{}").await;
+    assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer")));
+    let answer = bench.ask(&head(TOKEN, 5, ""), b"wrong").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("Line 1: ") && answer.body.contains("none was taken"), "{}", answer.body);
+    let answer = bench.ask(&head(TOKEN, 5, ""), b"later").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("10")));
+    assert_eq!(bench.ask(&head(TOKEN, 101, ""), &[b'x'; 101]).await.status, 413);
+    assert_eq!(bench.ask(&head(TOKEN, 0, ""), b"").await.status, 400);
+    assert_eq!(bench.ask(&head(TOKEN, 2, "Content-Encoding: gzip\n"), b"{}").await.status, 415);
+    let get = format!("GET /v1/sessions HTTP/1.1\nHost: x\nAuthorization: Bearer {TOKEN}\n\n");
+    assert_eq!(bench.ask(&get, b"").await.status, 405);
+    assert_eq!(lines.0.lock().unwrap().len(), 1);
+    assert!(bench.inbox.seen.lock().unwrap().is_empty(), "none of it was filed as a report");
+
+    let bench = Setup::default().start().await;
+    assert_eq!(bench.ask(&head(TOKEN, 2, ""), b"{}").await.status, 404, "nobody takes sessions");
 }

@@ -283,6 +283,7 @@ fn start_smtp(
         },
         hostname: smtp.hostname.clone(),
         accept_recipients: recipients,
+        bounces: None,
         tls: certificate.map(Certificate::for_mail).transpose()?,
         limits: tlsward_mail::Limits::default(),
     };
@@ -312,6 +313,7 @@ fn start_https(
         budget: common.budget.clone(),
         sources: Sources { trusted_proxies: https.trusted_proxies.clone(), exempt: https.exempt.clone() },
         metrics: common.metrics.clone(),
+        sessions: None,
         tls: certificate.map(Certificate::for_web).transpose()?,
     };
     let limits = report_endpoint::Limits::default();

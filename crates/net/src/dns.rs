@@ -353,9 +353,15 @@ impl Dns for Resolver {
 
 /// How long a reply may be kept.
 fn kept_seconds(reply: &DnsReply) -> u32 {
-    let bytes: usize = reply.records().iter().map(data_bytes).sum();
+    let aliases: &[String] = match reply {
+        DnsReply::Found(answer) => &answer.aliases,
+        DnsReply::Absent(absence) => &absence.aliases,
+        DnsReply::Failed(_) => &[],
+    };
+    let alias_bytes: usize = aliases.iter().map(|alias| size_of::<String>() + alias.len()).sum();
+    let record_bytes: usize = reply.records().iter().map(data_bytes).sum();
     match reply {
-        _ if bytes > limits::CACHED_ANSWER_BYTES => 0,
+        _ if alias_bytes + record_bytes > limits::CACHED_ANSWER_BYTES => 0,
         DnsReply::Found(answer) => answer.ttl.min(limits::CACHED_SECONDS),
         DnsReply::Absent(absence) => absence.ttl.min(limits::CACHED_ABSENCE_SECONDS),
         DnsReply::Failed(_) => limits::CACHED_FAILURE_SECONDS,

@@ -47,6 +47,9 @@ pub mod dns {
     pub const CACHED_ANSWERS: usize = 8_192;
     /// A larger answer is not kept, so that what strangers publish cannot fill the memory.
     pub const CACHED_ANSWER_BYTES: usize = 4_096;
+    /// A message with more records is not kept for validating: names are short on the wire, where they are
+    /// compressed, and long in memory. Keys, delegations and their proofs are a dozen.
+    pub const CACHED_MESSAGE_RECORDS: usize = 40;
     /// The longest that records are kept, whatever their TTL.
     pub const CACHED_SECONDS: u32 = 3_600;
     /// The longest that absence is kept (RFC 2308 §5 advises one to three hours at most).

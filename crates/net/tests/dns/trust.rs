@@ -354,3 +354,29 @@ async fn a_large_answer_is_not_kept() {
         assert_eq!(server.questions(), 2 * questions, "{strings} strings");
     }
 }
+
+#[tokio::test]
+async fn an_answer_behind_many_long_aliases_is_not_kept() {
+    for (links, questions) in [(5, 1), (16, 2)] {
+        let server = Server::start(move |asked| {
+            let filler = ["f".repeat(63), "f".repeat(63), "f".repeat(63), "f".repeat(40)].join(".");
+            let own = |number: usize| match number {
+                0 => "t.example".to_owned(),
+                _ => format!("l{number}.{filler}.example"),
+            };
+            let mut message = asked.answer();
+            message.metadata.truncation = !asked.tcp;
+            if asked.tcp {
+                message.add_answers((0..links).map(|number| alias(&own(number), 60, &own(number + 1))));
+                message.add_answer(a(&own(links), 60));
+            }
+            vec![packet(&message)]
+        })
+        .await;
+        let resolver = Resolver::new(&Config::new(vec![server.address], Trust::Off)).unwrap();
+        for _ in 0..2 {
+            answer(resolver.look_up("t.example", RecordKind::A).await);
+        }
+        assert_eq!(server.questions(), 2 * questions, "{links} links");
+    }
+}

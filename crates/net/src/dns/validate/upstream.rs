@@ -144,12 +144,7 @@ impl Upstream {
         if kind == RecordType::DS {
             self.leave_what_proves(&mut message, name, work).await;
         }
-        let bytes = if infrastructure {
-            message.to_vec().map_or(usize::MAX, |packet| packet.len())
-        } else {
-            usize::MAX
-        };
-        if bytes <= limits::CACHED_ANSWER_BYTES {
+        if infrastructure && may_be_kept(&message) {
             let ttl = message.all_sections().map(|record| record.ttl).min().unwrap_or(0);
             let kept = Arc::new(message.clone());
             self.lock().insert(key, kept, Instant::now(), ttl.min(limits::CACHED_ABSENCE_SECONDS));
@@ -226,6 +221,11 @@ impl DnsHandle for Upstream {
             }
         }))
     }
+}
+
+fn may_be_kept(message: &Message) -> bool {
+    message.all_sections().count() <= limits::CACHED_MESSAGE_RECORDS
+        && message.to_vec().is_ok_and(|packet| packet.len() <= limits::CACHED_ANSWER_BYTES)
 }
 
 /// What of a message its question is about: the first link, or else the proof that there is none, out of a zone that
@@ -357,7 +357,8 @@ mod tests {
     use hickory_proto::rr::{Name, RData, Record, RecordType, SerialNumber};
 
     use super::super::super::name;
-    use super::{signature, substitute, trim};
+    use super::{may_be_kept, signature, substitute, trim};
+    use crate::limits::dns as limits;
 
     fn signed(owner: &Name, type_covered: RecordType, signer: &str) -> Record {
         let input = SigInput {
@@ -405,6 +406,21 @@ mod tests {
             let expected = if counts { vec!["org", "org"] } else { vec!["org"] };
             assert_eq!(signers, expected, "{owner} {signer}");
         }
+    }
+
+    #[test]
+    fn a_message_of_many_records_is_not_kept_however_small_it_is() {
+        let owner = name::parse(&format!("{0}.{0}.{0}.example", "a".repeat(50))).unwrap();
+        let mut message = Message::query();
+        for number in 0..limits::CACHED_MESSAGE_RECORDS {
+            let host = name::parse(&format!("ns{number}.example")).unwrap();
+            let data = RData::NS(hickory_proto::rr::rdata::NS(host));
+            message.answers.push(Record::from_rdata(owner.clone(), 300, data));
+        }
+        assert!(may_be_kept(&message));
+        message.answers.push(message.answers[0].clone());
+        assert!(message.to_vec().unwrap().len() < limits::CACHED_ANSWER_BYTES);
+        assert!(!may_be_kept(&message));
     }
 
     #[test]

@@ -80,19 +80,20 @@ impl Exchange {
         let mut last: Vec<Option<Miss>> = self.servers.iter().map(|_| None).collect();
         let mut wait = limits::FIRST_TRY;
         while last.iter().any(|miss| matches!(miss, None | Some(Miss::Silent))) {
-            for (server, last) in self.servers.iter().zip(&mut last) {
+            for (place, server) in self.servers.iter().enumerate() {
                 // One that answered is not asked again: a second SERVFAIL tells no more than the first.
-                if !matches!(last, None | Some(Miss::Silent)) {
+                if !matches!(last[place], None | Some(Miss::Silent)) {
                     continue;
                 }
                 let now = Instant::now();
                 if now >= deadline {
-                    return Err(worst(last_troubles(&[last.take()])));
+                    return Err(worst(last_troubles(&last)));
                 }
                 query.renew_id();
                 match server.ask(&query, deadline.min(now + wait), deadline).await {
                     Ok(message) => return Ok(message),
-                    Err(miss) => *last = Some(miss),
+                    Err(Miss::Trouble(trouble)) if trouble.is_final(&query) => return Err(trouble),
+                    Err(miss) => last[place] = Some(miss),
                 }
             }
             if Instant::now() >= deadline {
@@ -101,6 +102,14 @@ impl Exchange {
             wait = limits::LONGEST_TRY.min(wait * 2);
         }
         Err(worst(last_troubles(&last)))
+    }
+}
+
+impl Trouble {
+    /// Whether no other server is to be asked. RFC 4035 §5.5: so a validating resolver speaks of what is forged. One
+    /// that does not validate would pass the forgery on, and it would look like an answer of an unsigned zone.
+    fn is_final(&self, query: &Query) -> bool {
+        query.asks_for_ad() && matches!(self, Self::Code { code: ResponseCode::ServFail, .. })
     }
 }
 

@@ -70,6 +70,11 @@ impl Query {
         self.packet[..2].copy_from_slice(&random_id().to_be_bytes());
     }
 
+    /// Whether it asks what the server's validation says.
+    pub(super) fn asks_for_ad(&self) -> bool {
+        self.packet[3] & 0x20 != 0
+    }
+
     /// The packet to send.
     pub(super) fn packet(&self) -> &[u8] {
         &self.packet

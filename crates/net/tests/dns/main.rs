@@ -349,6 +349,17 @@ async fn the_next_server_is_asked_where_one_cannot_say() {
     assert_eq!((bad.questions(), good.questions()), (1, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_one_server_says_is_not_lost_behind_the_silence_of_others() {
+    let refusing = Server::start(|asked| asked.code(ResponseCode::Refused)).await;
+    let (one, other) = (Server::start(|_| Vec::new()).await, Server::start(|_| Vec::new()).await);
+    for servers in [[&refusing, &one, &other], [&one, &refusing, &other], [&one, &other, &refusing]] {
+        let resolver = resolver(&servers.map(|server| server.address));
+        let trouble = failure(resolver.look_up("t.example", RecordKind::A).await);
+        assert_eq!(trouble, DnsFailure::Server("REFUSED".to_owned()));
+    }
+}
+
 #[tokio::test]
 async fn where_no_server_can_be_reached_nobody_waits() {
     let closed = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

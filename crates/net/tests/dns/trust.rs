@@ -132,6 +132,25 @@ async fn forged_behind_a_validating_resolver_is_told_apart_from_an_outage() {
 
 /// Proves: K1
 #[tokio::test]
+async fn what_one_resolver_holds_forged_is_not_asked_of_one_that_does_not_validate() {
+    let (validating, washing) =
+        (validating().await, Server::start(|asked| asked.records(vec![a(&asked.name(), 60)])).await);
+    let config = Config {
+        cache: false,
+        probe_name: Some("signed.example".to_owned()),
+        ..Config::new(vec![validating.address, washing.address], Trust::AuthenticData)
+    };
+    let resolver = Resolver::new(&config).unwrap();
+    assert_eq!(resolver.probe().await, Dnssec::TrustedResolver);
+    let forged = failure(resolver.look_up("forged.example", RecordKind::A).await);
+    assert!(matches!(forged, DnsFailure::Bogus(_)), "{forged:?}");
+    let down = failure(resolver.look_up("down.example", RecordKind::A).await);
+    assert_eq!(down, DnsFailure::Server("SERVFAIL".to_owned()));
+    assert_eq!(washing.questions(), 0);
+}
+
+/// Proves: K1
+#[tokio::test]
 async fn a_validating_resolver_that_cannot_resolve_the_probe_shows_itself_by_its_answers() {
     let server = Server::start(|asked| match asked.name().as_str() {
         "signed.test" => asked.authentic(vec![a("signed.test", 60)]),

@@ -5,9 +5,11 @@
 //!
 //! - [`Trust::AuthenticData`]: the AD bit of a validating resolver on this machine (RFC 7672 §2.2: over a network
 //!   anybody can set it), after a probe that saw it set. A resolver that strips DNSSEC is found by the probe: then
-//!   nothing is secure and [`Dns::dnssec`] says why, instead of every domain looking unsigned.
+//!   nothing is secure and [`Dns::dnssec`] says why, instead of every domain looking unsigned. A resolver that fails
+//!   at the probe takes nothing back: once DNSSEC was seen to work, only an answer without AD ends that.
 //! - [`Trust::Validate`]: validated here, down from a trust anchor, by hickory's validator. Asked with CD=1, so that a
-//!   validating resolver between hands over what it holds forged, and we see it so.
+//!   validating resolver between hands over what it holds forged, and we see it so. Once it was seen to work, nothing
+//!   that comes over the network ends that: without signatures, signed domains look forged and their mail waits.
 //! - [`Trust::Off`].
 //!
 //! One question takes ten seconds at most, whatever it needs: tries, servers, aliases, keys. Answers are kept for
@@ -193,11 +195,13 @@ impl Resolver {
         }
         match &inner.lock_standing().seen {
             Some(Seen::Working(flags)) => Ok(Some(*flags)),
-            Some(Seen::Unusable(_)) => Ok(None),
-            // The resolver is there and cannot resolve the probe's name, as where the root is out of reach. Its
-            // bits lose nothing: one that validates sets AD on what is secure and refuses what is forged, and with
-            // one that does not there is no DANE in any case.
-            Some(Seen::Nothing(DnsFailure::Server(_))) if matches!(inner.means, Means::AuthenticData) => {
+            Some(Seen::Unusable(_) | Seen::Refusing(_)) => Ok(None),
+            // The resolver is there and fails at the probe's name, as where the root is out of reach. Its bits lose
+            // nothing: one that validates sets AD on what is secure and refuses what is forged, and with one that
+            // does not there is no DANE in any case.
+            Some(Seen::Nothing(DnsFailure::Server(_) | DnsFailure::Malformed(_) | DnsFailure::Bogus(_)))
+                if matches!(inner.means, Means::AuthenticData) =>
+            {
                 Ok(Some(probe::BITS[1]))
             }
             // Answers that cannot be told secure from insecure are no answers: mail waits, as for any other
@@ -237,32 +241,39 @@ impl Inner {
         };
         let again = match &seen {
             Seen::Working(_) => limits::PROBE_AGAIN_WORKING,
-            Seen::Unusable(_) => limits::PROBE_AGAIN_UNUSABLE,
+            Seen::Unusable(_) | Seen::Refusing(_) => limits::PROBE_AGAIN_UNUSABLE,
             Seen::Nothing(_) => limits::PROBE_AGAIN_UNANSWERED,
         };
-        let changed = {
+        let by_resolver = matches!(self.means, Means::AuthenticData);
+        let (changed, replaced) = {
             let mut standing = self.lock_standing();
             standing.probed = Some((Instant::now(), again));
-            // An outage proves nothing: what was told before stands.
             let changed = standing.seen.as_ref() != Some(&seen);
-            let replaces = !matches!(seen, Seen::Nothing(_)) || !standing.is_told();
-            if changed && replaces {
+            let replaced = changed && seen.replaces(standing.seen.as_ref(), by_resolver);
+            if replaced {
                 standing.seen = Some(seen.clone());
             }
-            changed && replaces
+            (changed, replaced)
         };
-        if changed {
-            match &seen {
-                Seen::Working(_) => tracing::info!("DNSSEC works"),
-                Seen::Unusable(text) => tracing::error!("DNSSEC does not work: {text}"),
-                Seen::Nothing(failure) => {
-                    tracing::error!("whether DNSSEC works could not be told: {failure}");
-                }
+        match &seen {
+            Seen::Working(_) if replaced => tracing::info!("DNSSEC works"),
+            Seen::Unusable(text) | Seen::Refusing(text) if replaced => {
+                tracing::error!("DNSSEC does not work: {text}");
             }
-            if let Some(mut known) = self.lock_known() {
-                known.answers.clear();
-                known.epoch += 1;
+            Seen::Unusable(text) | Seen::Refusing(text) if changed => {
+                tracing::error!(
+                    "DNSSEC worked and does not now: {text}. It may pass, or be an attack: mail to domains that \
+                     were secure waits"
+                );
             }
+            Seen::Nothing(failure) if replaced => {
+                tracing::error!("whether DNSSEC works could not be told: {failure}");
+            }
+            _ => {}
+        }
+        if replaced && let Some(mut known) = self.lock_known() {
+            known.answers.clear();
+            known.epoch += 1;
         }
     }
 
@@ -275,7 +286,7 @@ impl Inner {
         };
         match &self.lock_standing().seen {
             Some(Seen::Working(_)) => works,
-            Some(Seen::Unusable(text)) => Dnssec::Unusable(text.clone()),
+            Some(Seen::Unusable(text) | Seen::Refusing(text)) => Dnssec::Unusable(text.clone()),
             Some(Seen::Nothing(failure)) => {
                 Dnssec::Unusable(format!("whether DNSSEC works could not be told yet: {failure}"))
             }
@@ -294,7 +305,7 @@ impl Inner {
 
 impl Standing {
     fn is_told(&self) -> bool {
-        matches!(self.seen, Some(Seen::Working(_) | Seen::Unusable(_)))
+        matches!(self.seen, Some(Seen::Working(_) | Seen::Unusable(_) | Seen::Refusing(_)))
     }
 
     /// An answer was secure: where the probe could not be answered, that tells it as well.

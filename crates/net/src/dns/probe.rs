@@ -2,7 +2,8 @@
 //!
 //! A resolver that strips DNSSEC makes signed domains look unsigned, or, where we validate, forged. So a name that
 //! is known to be signed is asked for. What is seen ends in a sentence for an administrator; the use of it is the
-//! engine's. Silence and SERVFAIL prove nothing: an outage neither turns DNSSEC off nor on.
+//! engine's. Silence, refusals and answers that cannot be read prove nothing: they may pass, and an outage neither
+//! turns DNSSEC off nor on.
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
@@ -10,10 +11,10 @@ use tlsward_engine::ports::DnsFailure;
 use tokio::time::Instant;
 
 use super::exchange::{Exchange, Trouble};
+use super::name;
 use super::plain::is_held_back;
 use super::validate::{Link, Validator};
 use super::wire::{Flags, Query};
-use super::{name, wire};
 use crate::limits::dns as limits;
 
 /// What was seen.
@@ -21,10 +22,27 @@ use crate::limits::dns as limits;
 pub(super) enum Seen {
     /// It works. With these bits in each question.
     Working(Flags),
-    /// It does not.
+    /// It does not: an answer came, and nothing in it is validated.
     Unusable(String),
+    /// Questions that speak of DNSSEC fail where others do not. That is so with some middle boxes, and for a while
+    /// with any resolver.
+    Refusing(String),
     /// It could not be told.
     Nothing(DnsFailure),
+}
+
+impl Seen {
+    /// Whether this takes the place of what was told before. `by_resolver`: its word is taken, and it is on this
+    /// machine. Elsewhere whoever stands between could strip the signatures, and with them DANE from every domain.
+    pub(super) fn replaces(&self, before: Option<&Self>, by_resolver: bool) -> bool {
+        match (before, self) {
+            (None | Some(Self::Nothing(_)), _) | (_, Self::Working(_)) => true,
+            // RFC 7672 §2.1.2: an outage is no reason to do without DANE.
+            (_, Self::Nothing(_)) | (Some(Self::Working(_)), Self::Refusing(_)) => false,
+            (Some(Self::Working(_)), Self::Unusable(_)) => by_resolver,
+            (Some(Self::Unusable(_) | Self::Refusing(_)), Self::Unusable(_) | Self::Refusing(_)) => true,
+        }
+    }
 }
 
 /// Questions with AD alone bring short answers; some resolvers set AD only where DO asks for signatures too.
@@ -62,41 +80,47 @@ async fn explain(
     deadline: Instant,
 ) -> Seen {
     let shown = written(name);
-    match &trouble {
-        Trouble::Silent => silence(exchange, name, deadline).await,
-        Trouble::Code { code: ResponseCode::ServFail, words } => {
-            if is_held_back(exchange, name, RecordType::SOA, flags, &trouble, deadline).await {
-                let words = words.as_deref().unwrap_or("it gives no reason");
-                return Seen::Unusable(format!(
-                    "the resolver holds the answer for {shown} forged ({words}). DANE is out of use. Look at its \
-                     clock and its trust anchor"
-                ));
-            }
-            Seen::Nothing(DnsFailure::Server(format!(
-                "SERVFAIL to the probe for {shown}. Where this name cannot be resolved, name another signed one, or \
-                 set dnssec = \"off\""
-            )))
-        }
-        Trouble::Code { code, .. } => Seen::Unusable(format!(
-            "the resolver answers {} to the probe for {shown}. DANE is out of use",
-            wire::code_text(*code)
-        )),
-        Trouble::Malformed(text) => Seen::Unusable(format!(
-            "the answer to the probe for {shown} is unusable: {text}. DANE is out of use"
-        )),
+    let Trouble::Code { code: ResponseCode::ServFail, words } = &trouble else {
+        let again = Query::new(name, RecordType::SOA, flags);
+        return without_dnssec(exchange, name, trouble.into(), Some(again), deadline).await;
+    };
+    if is_held_back(exchange, name, RecordType::SOA, flags, &trouble, deadline).await {
+        let words = words.as_deref().unwrap_or("it gives no reason");
+        return Seen::Nothing(DnsFailure::Bogus(format!(
+            "the resolver holds the answer for {shown} forged ({words}). Look at its clock and its trust anchor"
+        )));
     }
+    Seen::Nothing(DnsFailure::Server(format!(
+        "SERVFAIL to the probe for {shown}. Where this name cannot be resolved, name another signed one, or set \
+         dnssec = \"off\""
+    )))
 }
 
-/// Some middle boxes drop what speaks of DNSSEC. Asked without, the resolver shows whether it is there.
-async fn silence(exchange: &Exchange, name: &Name, deadline: Instant) -> Seen {
+/// Some middle boxes drop or refuse what speaks of DNSSEC. Asked without, the resolver shows whether it is there; and
+/// asked `again`, whether it was only away for a moment.
+async fn without_dnssec(
+    exchange: &Exchange,
+    name: &Name,
+    failure: DnsFailure,
+    again: Option<Query>,
+    deadline: Instant,
+) -> Seen {
     let query = Query::new(name, RecordType::SOA, Flags::default());
-    match exchange.ask(query, deadline).await {
-        Ok(_) => Seen::Unusable(format!(
-            "the resolver answers for {}, but not where DNSSEC is asked for. DANE is out of use",
-            written(name)
-        )),
-        Err(trouble) => Seen::Nothing(trouble.into()),
+    if let Err(trouble) = exchange.ask(query, deadline).await {
+        return Seen::Nothing(match failure {
+            DnsFailure::TimedOut => trouble.into(),
+            other => other,
+        });
     }
+    if let Some(again) = again
+        && exchange.ask(again, deadline).await.is_ok()
+    {
+        return Seen::Nothing(failure);
+    }
+    Seen::Refusing(format!(
+        "the resolver answers for {}, but not where DNSSEC is asked for ({failure}). DANE is out of use",
+        written(name)
+    ))
 }
 
 /// Leaves time to look whether a silent resolver is there at all.
@@ -124,11 +148,8 @@ pub(super) async fn chain_of_trust(
             unusable("the resolver strips the signatures from its answer")
         }
         Err(DnsFailure::Bogus(text)) => unusable(&format!("look at the clock and the trust anchor: {text},")),
-        Err(DnsFailure::TimedOut) => silence(exchange, name, deadline).await,
         Err(failure @ DnsFailure::Server(_)) => Seen::Nothing(failure),
-        Err(failure) => {
-            Seen::Unusable(format!("the probe for {shown} failed: {failure}. DANE is out of use"))
-        }
+        Err(failure) => without_dnssec(exchange, name, failure, None, deadline).await,
     }
 }
 

@@ -243,6 +243,85 @@ async fn an_outage_neither_turns_dnssec_off_nor_makes_answers_insecure() {
     }
 }
 
+/// How a resolver may go wrong for a while at the probe's name.
+fn fault(which: usize, asked: &Asked) -> Vec<Vec<u8>> {
+    let code = match which {
+        0 if asked.wants_data_all_the_same() => return asked.records(vec![soa("signed.example", 60, 60)]),
+        0 => ResponseCode::ServFail,
+        1 => ResponseCode::Refused,
+        2 => ResponseCode::FormErr,
+        3 => ResponseCode::NotImp,
+        _ => {
+            let mut packet = asked.records(vec![soa("signed.example", 60, 60)]).remove(0);
+            packet.truncate(packet.len() - 3);
+            return vec![packet];
+        }
+    };
+    asked.code(code)
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_fault_of_the_resolver_leaves_standing_that_dnssec_works() {
+    for plain_is_answered in [false, true] {
+        for which in 0..5 {
+            let is_faulty = Arc::new(AtomicBool::new(false));
+            let server = {
+                let is_faulty = Arc::clone(&is_faulty);
+                Server::start(move |asked| {
+                    let spared = plain_is_answered && !asked.message.metadata.authentic_data;
+                    if is_probe(asked) && is_faulty.load(Ordering::SeqCst) && !spared {
+                        return fault(which, asked);
+                    }
+                    asked.authentic(vec![a("signed.example", 60)])
+                })
+                .await
+            };
+            let resolver = trusting(&server);
+            assert_eq!(resolver.probe().await, Dnssec::TrustedResolver);
+            is_faulty.store(true, Ordering::SeqCst);
+            assert_eq!(resolver.probe().await, Dnssec::TrustedResolver, "{which} {plain_is_answered}");
+            let found = answer(resolver.look_up("signed.example", RecordKind::A).await);
+            assert_eq!(found.security, Security::Secure, "{which} {plain_is_answered}");
+        }
+    }
+}
+
+/// Proves: K1
+#[tokio::test]
+async fn a_resolver_that_fails_at_the_probe_from_the_start_is_used_with_what_it_answers() {
+    for which in 0..5 {
+        let server = Server::start(move |asked| match asked.name().as_str() {
+            "signed.private" => asked.authentic(vec![a("signed.private", 60)]),
+            "plain.private" => asked.records(vec![a("plain.private", 60)]),
+            _ => fault(which, asked),
+        })
+        .await;
+        let resolver = trusting(&server);
+        unusable(resolver.probe().await);
+        let plain = answer(resolver.look_up("plain.private", RecordKind::A).await);
+        assert_eq!(plain.security, Security::Insecure, "{which}");
+        let signed = answer(resolver.look_up("signed.private", RecordKind::A).await);
+        assert_eq!(signed.security, Security::Secure, "{which}");
+        assert_eq!(resolver.dnssec(), Dnssec::TrustedResolver, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_that_refuses_whatever_speaks_of_dnssec_is_named_as_such_and_used_without() {
+    let server = Server::start(|asked| {
+        if asked.message.metadata.authentic_data {
+            return asked.code(ResponseCode::FormErr);
+        }
+        asked.records(vec![a("plain.example", 60)])
+    })
+    .await;
+    let resolver = trusting(&server);
+    let text = unusable(resolver.probe().await);
+    assert!(text.contains("not where DNSSEC is asked for (DNS answered FORMERR)"), "{text}");
+    answer(resolver.look_up("plain.example", RecordKind::A).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_resolver_that_drops_questions_about_dnssec_is_named_as_such() {
     let server = Server::start(|asked| {

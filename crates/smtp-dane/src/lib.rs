@@ -37,7 +37,8 @@ mod signature;
 mod text;
 pub mod tlsa;
 
-/// Certificates in a chain, the leaf included. A server needs three or four.
+/// Certificates of a chain that are looked at, the leaf included; of more, those that could be on a path. A server
+/// needs three or four.
 pub const MAX_CHAIN: usize = 10;
 
 /// Bytes of one certificate.

@@ -231,9 +231,10 @@ fn what_is_no_chain_is_not_judged_and_never_passes() {
         assert_eq!(judge(&tlsa, &[&garbage]).outcome(), Outcome::Other);
     }
     let leaf = root.leaf(&[HOST], CURRENT);
+    // What comes many times counts once.
     let mut long = vec![&leaf];
-    long.resize(11, &root.der);
-    assert_eq!(judge(&[of_ca(2, 0, 1, &root)], &long), Verdict::NotJudged(Chain::TooComplex));
+    long.resize(40, &root.der);
+    assert!(matches!(judge(&[of_ca(2, 0, 1, &root)], &long), Verdict::Authenticated(_)));
 }
 
 /// The owner has least to mend where the chain came furthest.

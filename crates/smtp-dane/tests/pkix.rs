@@ -262,14 +262,48 @@ fn what_is_no_chain_cannot_be_judged() {
     let huge = vec![0x30; MAX_CERTIFICATE_BYTES + 1];
     assert!(matches!(judge(&[&huge], &trusted).chain, Chain::Malformed { .. }));
     assert!(judge(&[&leaf, &huge], &trusted).is_trusted());
+}
 
-    // At the limit, and just past it.
+/// Proves: S7, E4
+#[test]
+fn what_is_sent_beyond_need_takes_nothing_from_a_chain() {
+    let root = Ca::root("Root");
+    let trusted = roots(&[&root]);
+    let issuing = root.below("Issuing CA");
+    let lower = issuing.below("Lower CA");
+    let leaf = lower.leaf(&[HOST], CURRENT);
+    let strangers: Vec<Ca> = (0..40).map(|number| Ca::root(&format!("Stranger {number}"))).collect();
     let rubbish = vec![1, 2, 3];
+    let path = [&lower.der, &issuing.der];
+    let extra: Vec<&Der> = strangers.iter().map(|ca| &ca.der).collect();
+    fn behind<'a>(leaf: &'a Der, parts: &[&[&'a Der]]) -> Vec<&'a Der> {
+        [&[leaf], parts.concat().as_slice()].concat()
+    }
+    // All the roots that the server knows, before and behind; rubbish; everything many times.
+    for parts in [
+        [&path[..], &extra[..]],
+        [&extra[..], &path[..]],
+        [&[&rubbish; 40][..], &path[..]],
+        [&path.repeat(20)[..], &[&root.der][..]],
+        [&[&leaf; 40][..], &path[..]],
+    ] {
+        assert!(judge(&behind(&leaf, &parts), &trusted).is_trusted());
+    }
+    // At the limit, and just past it.
+    for (number, is_read) in [(126, true), (127, false)] {
+        let verdict = judge(&behind(&leaf, &[&vec![&rubbish; number], &path]), &trusted);
+        assert_eq!(verdict.is_trusted(), is_read, "{number}");
+    }
+    // As many on one path as are looked at.
+    let mut cas = vec![issuing];
+    while cas.len() < MAX_CHAIN {
+        let last = cas.last().unwrap();
+        cas.push(last.below(&format!("CA {}", cas.len())));
+    }
+    let leaf = cas[3].leaf(&[HOST], CURRENT);
     let mut long = vec![&leaf];
-    long.resize(MAX_CHAIN, &rubbish);
+    long.extend(cas.iter().rev().map(|ca| &ca.der));
     assert!(judge(&long, &trusted).is_trusted());
-    long.push(&rubbish);
-    assert_eq!(judge(&long, &trusted).chain, Chain::TooComplex);
 }
 
 /// CAs that all bear one name make as many paths as there are orders of them.
@@ -282,8 +316,15 @@ fn many_cas_of_one_name_cannot_keep_us_busy() {
     let mut chain = vec![&leaf];
     chain.extend(cas.iter().map(|ca| &ca.der));
     let verdict = judge(&chain, &trusted);
-    assert_eq!(verdict.chain, Chain::TooComplex);
-    assert_eq!(verdict.outcome(), Outcome::Other);
-    // As many as are looked at.
-    assert!(matches!(judge(&chain[..5], &trusted).chain, Chain::UntrustedRoot { .. }));
+    assert_eq!(verdict.chain, Chain::UntrustedRoot { root: "CN=Maze".to_owned() });
+    assert_eq!(verdict.outcome(), Outcome::NotTrusted);
+    // Each signed every other: there are as many ways as orders.
+    let mut maze = vec![leaf.clone()];
+    for issuer in &cas {
+        maze.extend(
+            cas.iter().map(|ca| issuer.below_with(ca_params("Maze", (2020, 2040)), ca.key_again()).der),
+        );
+    }
+    let maze: Vec<&Der> = maze.iter().collect();
+    assert_ne!(judge(&maze, &trusted).outcome(), Outcome::Trusted);
 }

@@ -15,6 +15,9 @@ use crate::outline::{Outline, Period};
 /// at would multiply.
 const MAX_ALIKE: usize = 4;
 
+/// Certificates that are read of a chain. Some servers send every root that they know.
+const MAX_READ: usize = 128;
+
 /// Moments other than now at which a chain is tried.
 const MAX_MOMENTS: usize = 5;
 
@@ -25,7 +28,7 @@ const MIN_RSA_BITS: usize = 2048;
 pub(crate) struct Presented<'a> {
     /// The server's own certificate.
     pub(crate) leaf: Outline<'a>,
-    /// The rest, in order, without copies and without what is no certificate.
+    /// The rest, in order, without copies, without what is no certificate, and of too many those that matter.
     pub(crate) others: Vec<Outline<'a>>,
     leaf_der: CertificateDer<'a>,
     intermediates: Vec<CertificateDer<'a>>,
@@ -33,24 +36,18 @@ pub(crate) struct Presented<'a> {
 
 impl<'a> Presented<'a> {
     /// Takes the chain apart. An unreadable leaf is an error; unreadable others are passed over, as a path may do
-    /// without them.
+    /// without them, and so are surplus ones: a path that holds is not worse for what is sent along.
     pub(crate) fn read<C: AsRef<[u8]>>(chain: &'a [C]) -> Result<Self, Chain> {
         let (leaf, rest) = chain.split_first().ok_or(Chain::Empty)?;
-        if chain.len() > MAX_CHAIN {
-            return Err(Chain::TooComplex);
-        }
         let leaf = Outline::read(leaf.as_ref()).map_err(malformed)?;
-        let mut others: Vec<Outline<'a>> = Vec::with_capacity(rest.len());
-        for der in rest.iter().map(AsRef::as_ref) {
+        let mut sent: Vec<Outline<'a>> = Vec::new();
+        for der in rest.iter().take(MAX_READ).map(AsRef::as_ref) {
             let Ok(other) = Outline::read(der) else { continue };
-            if der == leaf.der || others.iter().any(|known| known.der == der) {
-                continue;
+            if der != leaf.der && sent.iter().all(|known| known.der != der) {
+                sent.push(other);
             }
-            if others.iter().filter(|known| known.subject == other.subject).count() == MAX_ALIKE {
-                return Err(Chain::TooComplex);
-            }
-            others.push(other);
         }
+        let others = within_bounds(&leaf, &sent);
         let leaf_der = CertificateDer::from(leaf.der);
         let intermediates = others.iter().map(|other| CertificateDer::from(other.der)).collect();
         Ok(Self { leaf, others, leaf_der, intermediates })
@@ -61,6 +58,36 @@ impl<'a> Presented<'a> {
         let place = |der: CertificateDer<'_>| self.others.iter().position(|other| other.der == der.as_ref());
         path.intermediate_certificates().filter_map(|certificate| place(certificate.der())).collect()
     }
+}
+
+/// Of too many certificates first those that could be on a path, by their names, then the others as they come.
+fn within_bounds<'a>(leaf: &Outline<'a>, sent: &[Outline<'a>]) -> Vec<Outline<'a>> {
+    let mut kept: Vec<(usize, Outline<'a>)> = Vec::new();
+    let keep = |kept: &mut Vec<(usize, Outline<'a>)>, place: usize, other: &Outline<'a>| {
+        let alike = kept.iter().filter(|(_, known)| known.subject == other.subject).count();
+        let is_new = kept.iter().all(|(known, _)| *known != place);
+        let may = is_new && alike < MAX_ALIKE && kept.len() + 1 < MAX_CHAIN;
+        if may {
+            kept.push((place, *other));
+        }
+        may
+    };
+    // Each certificate names its issuer once, so it ends.
+    let mut issuers = vec![leaf.issuer];
+    let mut next = 0;
+    while let Some(issuer) = issuers.get(next).copied() {
+        next += 1;
+        for (place, other) in sent.iter().enumerate().filter(|(_, other)| other.subject == issuer) {
+            if keep(&mut kept, place, other) && !issuers.contains(&other.issuer) {
+                issuers.push(other.issuer);
+            }
+        }
+    }
+    for (place, other) in sent.iter().enumerate() {
+        keep(&mut kept, place, other);
+    }
+    kept.sort_by_key(|(place, _)| *place);
+    kept.into_iter().map(|(_, other)| other).collect()
 }
 
 /// Whether and when a chain leads to a trust anchor.

@@ -65,7 +65,7 @@ pub enum Chain {
     Distrusted,
     /// Every link holds, and at no moment were all certificates valid together.
     NeverValidTogether,
-    /// Too many certificates, or so many alike that looking for a path would never end.
+    /// Its certificates cross over so often that looking for a path would never end.
     TooComplex,
     /// No certificate was sent.
     Empty,
@@ -198,7 +198,7 @@ impl fmt::Display for Chain {
             Self::NeverValidTogether => {
                 f.write_str("the certificates of the chain were never valid at one time")
             }
-            Self::TooComplex => f.write_str("the chain has too many certificates"),
+            Self::TooComplex => f.write_str("the chain has too many ways through its certificates"),
             Self::Empty => f.write_str("no certificate was sent"),
             Self::Malformed { what } => write!(f, "the server's certificate cannot be read: {what}"),
         }

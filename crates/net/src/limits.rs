@@ -75,10 +75,6 @@ pub mod dns {
 /// Connections to one IP address at once, over all probes: servers are asked politely.
 pub const CONNECTIONS_PER_ADDRESS: usize = 8;
 
-/// A whole certificate message, in bytes. The bound is the TLS library's own, for every handshake message; a longer
-/// one ends the handshake.
-pub const CHAIN_BYTES: usize = 0xffff;
-
 /// Bounds of HTTPS.
 #[derive(Debug, Clone)]
 pub struct HttpsLimits {
@@ -124,8 +120,10 @@ impl Default for HttpsLimits {
 /// Bounds of SMTP.
 #[derive(Debug, Clone)]
 pub struct SmtpLimits {
-    /// The attempt to connect.
+    /// The attempt to connect to one address. The look-up of the relay's name has as long.
     pub connect: Duration,
+    /// Addresses of the relay that are tried for one mail.
+    pub addresses: usize,
     /// The greeting. Some servers make strangers wait for half a minute.
     pub greeting: Duration,
     /// A reply to EHLO or STARTTLS.
@@ -136,8 +134,10 @@ pub struct SmtpLimits {
     pub second_ehlo: Duration,
     /// The reply to QUIT, which is asked for out of politeness alone.
     pub quit: Duration,
-    /// The conversation in all, without the attempt to connect.
+    /// The conversation in all, without the attempt to connect, and without `mail`.
     pub total: Duration,
+    /// Sending a mail and the reply to its end (RFC 5321 §4.5.3.2.6).
+    pub mail: Duration,
     /// A line of a reply with its end, in bytes. RFC 5321 §4.5.3.1.5 has 512; servers are not held to it.
     pub line_bytes: usize,
     /// Lines of a reply.
@@ -152,12 +152,14 @@ impl Default for SmtpLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
+            addresses: 8,
             greeting: Duration::from_secs(60),
             reply: Duration::from_secs(60),
             handshake: Duration::from_secs(30),
             second_ehlo: Duration::from_secs(10),
             quit: Duration::from_secs(1),
             total: Duration::from_secs(180),
+            mail: Duration::from_secs(600),
             line_bytes: 2048,
             lines: 100,
             text_chars: 200,
@@ -166,7 +168,7 @@ impl Default for SmtpLimits {
     }
 }
 
-/// Bounds of TLS, beside [`CHAIN_BYTES`].
+/// Bounds of TLS, beside the library's own for every handshake message: 64 KiB, and a longer one ends the handshake.
 #[derive(Debug, Clone)]
 pub struct TlsLimits {
     /// Certificates of a chain.

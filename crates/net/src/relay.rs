@@ -5,15 +5,16 @@
 //! whole mail was sent counts as not accepted: the report then goes out twice under one id, and never not at all.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tlsward_engine::ports::{Relay, RelayMail, RelayOutcome};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::limits::SmtpLimits;
-use crate::smtp::BadEhloName;
 use crate::smtp::reply::Reply;
 use crate::smtp::talk::{Talk, TalkFailure};
+use crate::smtp::{BadEhloName, check_ehlo_name};
 
 /// Where the relay is, and how it is spoken to.
 #[derive(Debug, Clone)]
@@ -38,10 +39,7 @@ impl SmtpRelay {
     /// # Errors
     /// [`BadEhloName`] where the name would break the command.
     pub fn new(config: RelayConfig) -> Result<Self, BadEhloName> {
-        let name = config.ehlo_name.as_bytes();
-        if name.is_empty() || name.len() > 255 || !name.iter().all(u8::is_ascii_graphic) {
-            return Err(BadEhloName(config.ehlo_name));
-        }
+        check_ehlo_name(&config.ehlo_name)?;
         Ok(Self { config })
     }
 
@@ -61,37 +59,29 @@ impl SmtpRelay {
             (format!("MAIL FROM:{from}\r\n"), 250, "MAIL FROM"),
             (format!("RCPT TO:{to}\r\n"), 250, "RCPT TO"),
             ("DATA\r\n".to_owned(), 354, "DATA"),
-            (data, 250, "the mail"),
         ];
         for (command, code, what) in steps {
             let reply = talk.ask(&command, limits.reply).await;
             self.expect(reply, code, what, &mut talk).await?;
         }
+        // Beyond the time of the rest: who gives up too early has the mail delivered twice (RFC 5321 §4.5.3.2.6).
+        talk.extend(limits.mail);
+        let reply = talk.ask(&data, limits.mail).await;
+        self.expect(reply, 250, "the mail", &mut talk).await?;
         talk.quit(limits.quit).await;
         Ok(())
     }
 
     async fn connect(&self) -> Result<TcpStream, RelayOutcome> {
         let not_reached = |why: String| RelayOutcome::NotReached(format!("{}: {why}", self.config.address));
-        let until = Instant::now() + self.config.limits.connect;
-        let attempt = async {
-            let mut last = "it has no address".to_owned();
-            let addresses: Vec<SocketAddr> = match lookup_host(&self.config.address).await {
-                Ok(addresses) => addresses.collect(),
-                Err(error) => return Err(error.to_string()),
+        let limits = &self.config.limits;
+        let addresses: Vec<SocketAddr> =
+            match timeout(limits.connect, lookup_host(&self.config.address)).await {
+                Ok(Ok(addresses)) => addresses.take(limits.addresses).collect(),
+                Ok(Err(error)) => return Err(not_reached(error.to_string())),
+                Err(_) => return Err(not_reached("its name was not looked up in time".to_owned())),
             };
-            for address in addresses {
-                match TcpStream::connect(address).await {
-                    Ok(stream) => return Ok(stream),
-                    Err(error) => last = error.to_string(),
-                }
-            }
-            Err(last)
-        };
-        match timeout_at(until, attempt).await {
-            Ok(outcome) => outcome.map_err(not_reached),
-            Err(_) => Err(not_reached("no answer in time".to_owned())),
-        }
+        connect(&addresses, limits.connect).await.map_err(not_reached)
     }
 
     async fn expect(
@@ -120,6 +110,19 @@ impl Relay for SmtpRelay {
             Err(outcome) => outcome,
         }
     }
+}
+
+/// Connects to the first address that answers. Each has its own time, so that a dead one takes none from the next.
+async fn connect(addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, String> {
+    let mut last = "it has no address".to_owned();
+    for address in addresses {
+        match timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => last = "no answer in time".to_owned(),
+        }
+    }
+    Err(last)
 }
 
 /// An address as a path. What could end the command, or is not ASCII, never gets there.
@@ -166,10 +169,9 @@ fn broken(what: &str, why: &TalkFailure) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::advance;
 
     use super::*;
 
@@ -277,6 +279,68 @@ mod tests {
         let (address, _heard) = relay(&["HTTP/1.1 400 no\r\n"]).await;
         let outcome = client(address).submit(mail()).await;
         assert!(matches!(&outcome, RelayOutcome::NotReached(why) if why.contains("not SMTP")), "{outcome:?}");
+    }
+
+    /// An address at which connections are neither taken nor refused: nobody accepts, and there is no more room.
+    async fn dead() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = timeout(Duration::from_millis(50), TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        (address, waiting, listener)
+    }
+
+    #[tokio::test]
+    async fn a_dead_address_takes_no_time_from_the_next_one() {
+        let (dead, _waiting, _listener) = dead().await;
+        let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let end_point = alive.local_addr().unwrap();
+        let limit = Duration::from_millis(100);
+        let stream = connect(&[dead, end_point], limit).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), end_point);
+        assert_eq!(connect(&[dead, dead], limit).await.unwrap_err(), "no answer in time");
+        assert_eq!(connect(&[], limit).await.unwrap_err(), "it has no address");
+    }
+
+    /// A relay that is silent for that long after the end of the mail.
+    async fn thoughtful(silence: Duration) -> RelayOutcome {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut line = String::new();
+            for reply in ["220 hi", "250 relay", "250 ok", "250 ok", "354 go"] {
+                stream.write_all(format!("{reply}\r\n").as_bytes()).await.unwrap();
+                line.clear();
+                stream.read_line(&mut line).await.unwrap();
+            }
+            while line != ".\r\n" {
+                line.clear();
+                assert_ne!(stream.read_line(&mut line).await.unwrap(), 0);
+            }
+            tokio::time::pause();
+            advance(silence).await;
+            tokio::time::resume();
+            // The other side may have given up.
+            let _ = stream.write_all(b"250 queued\r\n").await;
+            let _ = stream.read_line(&mut line).await;
+        });
+        client(address).submit(mail()).await
+    }
+
+    #[tokio::test]
+    async fn the_relay_has_ten_minutes_for_what_follows_the_mail() {
+        assert_eq!(thoughtful(Duration::from_secs(590)).await, RelayOutcome::Accepted);
+        let outcome = thoughtful(Duration::from_secs(610)).await;
+        assert!(
+            matches!(&outcome, RelayOutcome::NotReached(why) if why.contains("did not answer the mail in time")),
+            "{outcome:?}"
+        );
     }
 
     #[tokio::test]

@@ -57,6 +57,13 @@ impl Default for SmtpConfig {
 )]
 pub struct BadEhloName(pub String);
 
+/// A name that EHLO can say: nothing in it ends the word or the command.
+pub(crate) fn check_ehlo_name(name: &str) -> Result<(), BadEhloName> {
+    let is_one_word =
+        !name.is_empty() && name.len() <= 255 && name.bytes().all(|octet| octet.is_ascii_graphic());
+    if is_one_word { Ok(()) } else { Err(BadEhloName(name.to_owned())) }
+}
+
 /// The client. A clone is the same client.
 #[derive(Debug, Clone)]
 pub struct SmtpClient {
@@ -75,10 +82,7 @@ impl SmtpClient {
     /// # Errors
     /// [`BadEhloName`] where the name would break the command.
     pub fn new(config: SmtpConfig) -> Result<Self, BadEhloName> {
-        let name = config.ehlo_name.as_bytes();
-        if name.is_empty() || name.len() > 255 || !name.iter().all(u8::is_ascii_graphic) {
-            return Err(BadEhloName(config.ehlo_name));
-        }
+        check_ehlo_name(&config.ehlo_name)?;
         let tls = Tls::new(&[], config.limits.tls.clone());
         Ok(Self { inner: Arc::new(Inner { config, tls }) })
     }

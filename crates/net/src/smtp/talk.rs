@@ -34,6 +34,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Talk<'a, S> {
         Self { stream, limits, deadline, buffer: Vec::new() }
     }
 
+    /// Lets everything end so much later.
+    pub(crate) fn extend(&mut self, more: Duration) {
+        self.deadline += more;
+    }
+
     /// Sends a command and waits for its reply; both in that time.
     pub(crate) async fn ask(&mut self, command: &str, limit: Duration) -> Result<Reply, TalkFailure> {
         let until = self.deadline.min(Instant::now() + limit);

@@ -64,12 +64,6 @@ impl PerAddress {
         turn.permit = semaphore.acquire_owned().await.ok();
         turn
     }
-
-    /// Addresses that are in use or waited for.
-    #[must_use]
-    pub fn busy_addresses(&self) -> usize {
-        self.shared.places().len()
-    }
 }
 
 impl Default for PerAddress {
@@ -140,8 +134,8 @@ mod tests {
             let mut waiting = Box::pin(polite.turn(address));
             assert!(poll(waiting.as_mut()).is_pending());
         }
-        assert_eq!(polite.busy_addresses(), 1);
+        assert_eq!(polite.shared.places().len(), 1);
         drop(held);
-        assert_eq!(polite.busy_addresses(), 0);
+        assert_eq!(polite.shared.places().len(), 0);
     }
 }

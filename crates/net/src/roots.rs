@@ -11,25 +11,6 @@ use rustls_pki_types::pem::{self, PemObject};
 pub struct Roots {
     /// All of them.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// Where those beside the configured ones come from.
-    pub origin: Origin,
-}
-
-/// Where trust roots come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The platform's store.
-    Platform {
-        /// Entries that could not be read, each with its reason, for the log.
-        skipped: Vec<String>,
-    },
-    /// The platform has none that can be read: those that come with the program.
-    BuiltIn {
-        /// Why the platform's could not be read, if it said so.
-        skipped: Vec<String>,
-    },
-    /// Only the configured ones.
-    None,
 }
 
 /// Why the configured file cannot be used.
@@ -68,25 +49,18 @@ impl Roots {
     /// Where `extra` cannot be used. A platform without roots is none.
     pub fn load(extra: Option<&Path>) -> Result<Self, RootsError> {
         let found = rustls_native_certs::load_native_certs();
-        let skipped = found.errors.iter().map(ToString::to_string).collect();
-        let mut roots = if found.certs.is_empty() {
-            let certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec();
-            Self { certificates, origin: Origin::BuiltIn { skipped } }
-        } else {
-            Self { certificates: found.certs, origin: Origin::Platform { skipped } }
-        };
-        if let Some(path) = extra {
-            roots.certificates.extend(read(path)?);
+        for error in &found.errors {
+            tracing::info!("a trust root of this machine cannot be read: {error}");
         }
-        Ok(roots)
-    }
-
-    /// Those in `path` alone: for a network with authorities of its own.
-    ///
-    /// # Errors
-    /// Where the file cannot be used.
-    pub fn only(path: &Path) -> Result<Self, RootsError> {
-        Ok(Self { certificates: read(path)?, origin: Origin::None })
+        let mut certificates = found.certs;
+        if certificates.is_empty() {
+            tracing::info!("this machine has no trust roots; those that come with the program are used");
+            certificates = webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec();
+        }
+        if let Some(path) = extra {
+            certificates.extend(read(path)?);
+        }
+        Ok(Self { certificates })
     }
 }
 
@@ -132,21 +106,20 @@ mod tests {
         let extra = file(&format!("# two\n{}\n{}", certificate(), certificate()));
         let both = Roots::load(Some(extra.path())).unwrap();
         assert_eq!(both.certificates.len(), alone.certificates.len() + 2);
-        assert_eq!(Roots::only(extra.path()).unwrap().certificates.len(), 2);
     }
 
     #[test]
     fn a_file_that_cannot_be_used_is_named_with_a_remedy() {
-        let missing = Roots::only(Path::new("/nowhere/roots.pem")).unwrap_err().to_string();
+        let missing = read(Path::new("/nowhere/roots.pem")).unwrap_err().to_string();
         assert!(missing.contains("/nowhere/roots.pem") && missing.contains("PEM file"), "{missing}");
         let empty = file("nothing");
-        let said = Roots::only(empty.path()).unwrap_err().to_string();
+        let said = read(empty.path()).unwrap_err().to_string();
         assert!(
             said.starts_with("there is no certificate in") && said.contains("BEGIN CERTIFICATE"),
             "{said}"
         );
         let odd = file("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-        let said = Roots::only(odd.path()).unwrap_err().to_string();
+        let said = read(odd.path()).unwrap_err().to_string();
         assert!(said.starts_with("certificate 1 in"), "{said}");
     }
 }

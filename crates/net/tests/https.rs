@@ -17,7 +17,6 @@ use tlsward_engine::ports::{
 use tlsward_net::guard::Guard;
 use tlsward_net::https::{HttpsClient, HttpsConfig};
 use tlsward_net::limits::HttpsLimits;
-use tlsward_net::polite::PerAddress;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const HOST: &str = "mta-sts.example.com";
@@ -426,15 +425,13 @@ async fn at_most_eight_connections_to_one_address_are_open_at_once() {
         })
         .await
     };
-    let per_address = PerAddress::default();
     let guard = Guard { allow_private: true, allowed: Vec::new() };
-    let config = HttpsConfig { guard, per_address: per_address.clone(), ..HttpsConfig::default() };
+    let config = HttpsConfig { guard, ..HttpsConfig::default() };
     let client = HttpsClient::new(config);
     let all = (0..40).map(|_| get(&client, &server));
     let outcomes = futures_util::future::join_all(all).await;
     assert!(outcomes.iter().all(|exchange| exchange.outcome.is_ok()));
     assert!((1..=8).contains(&most.load(Ordering::SeqCst)), "{most:?}");
-    assert_eq!(per_address.busy_addresses(), 0);
 }
 
 async fn session_of(identity: &Identity) -> Result<TlsSession, HttpsFailure> {

@@ -55,12 +55,6 @@ impl TrustRoots {
         Self { anchors: certificates.iter().filter_map(|der| anchor(der.as_ref())).collect() }
     }
 
-    /// These and those.
-    #[must_use]
-    pub fn with(&self, more: &Self) -> Self {
-        Self { anchors: self.anchors.iter().chain(more.anchors.iter()).cloned().collect() }
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

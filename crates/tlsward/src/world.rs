@@ -41,7 +41,7 @@ pub(crate) async fn open(settings: &Net) -> anyhow::Result<Open> {
         }),
     };
     let resolver = Resolver::new(&dns::Config::new(servers, trust)).context("[net] dns_servers")?;
-    let guard = Guard { allow_private: settings.allow_private_addresses, ..Guard::default() };
+    let guard = Guard { allow_private: settings.allow_private_addresses, allowed: settings.allowed.clone() };
     let per_address = PerAddress::default();
     let https = HttpsClient::new(HttpsConfig {
         port: settings.https_port,

@@ -37,6 +37,8 @@ pub(super) struct Net {
     pub(super) https_port: Option<NonZeroU16>,
     pub(super) smtp_port: Option<NonZeroU16>,
     pub(super) allow_private_addresses: Option<bool>,
+    #[serde(default)]
+    pub(super) allowed: Vec<Spanned<String>>,
     pub(super) hostname: Option<Spanned<String>>,
 }
 

@@ -136,6 +136,15 @@ pub(crate) const KEYS: &[Key] = &[
     },
     Key {
         table: "net",
+        name: "allowed",
+        kind: "list of addresses, networks, or addresses with a port",
+        default: "none",
+        example: "[\"10.0.0.5:25\", \"192.168.7.0/24\", \"[fd00::5]:443\"]",
+        text: "What names may lead to although it is not public: your own mail and policy hosts, where their names lead \
+               to private addresses from inside, as behind NAT. Names of strangers can lead there too, so name no more than that.",
+    },
+    Key {
+        table: "net",
         name: "hostname",
         kind: "host name",
         default: "the system's",

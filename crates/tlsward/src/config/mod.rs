@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use load::ConfigError;
 use mta_sts::policy_domain::PolicyDomain;
+use tlsward_net::guard::Allowed;
 pub(crate) use tlsward_web::source::Net as Network;
 
 /// What the commands go by. A role runs if and only if its part is there.
@@ -52,6 +53,8 @@ pub(crate) struct Net {
     pub(crate) https_port: u16,
     pub(crate) smtp_port: u16,
     pub(crate) allow_private_addresses: bool,
+    /// The owner's own end points, which names may lead to although they are not public.
+    pub(crate) allowed: Vec<Allowed>,
     /// For EHLO; without it, the system's name.
     pub(crate) hostname: Option<String>,
 }
@@ -189,6 +192,7 @@ impl Default for Net {
             https_port: 443,
             smtp_port: 25,
             allow_private_addresses: false,
+            allowed: Vec::new(),
             hostname: None,
         }
     }

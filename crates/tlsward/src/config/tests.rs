@@ -120,6 +120,9 @@ fn what_would_expose_something_is_refused() {
         ("[receive.https]\nexempt = ['10.0.0.0/40']", "prefix"),
         ("[receive.smtp]\nrecipients = ['@@']", "neither an address nor a domain"),
         ("[net]\ndns_servers = ['localhost']", "write it like \"127.0.0.1:53\""),
+        ("[net]\nallowed = ['mx.example.com']", "write 10.0.0.0/8"),
+        ("[net]\nallowed = ['10.0.0.0/33']", "10.0.0.0/33 is no address, network or end point"),
+        ("[net]\nallowed = [\"\\u001b[31m\"]", "is no address"),
         ("[net]\ndnssec = 'yes'", "expected one of `trust-ad`, `validate`, `off`"),
         ("[net]\nsmtp_port = 0", "nonzero"),
         ("[check]\ndomains = ['a b']", "no domain that could take mail"),
@@ -166,6 +169,14 @@ fn a_resolver_has_port_53_unless_another_is_written() {
     assert_eq!(servers, ["127.0.0.1:53", "[::1]:53", "[::1]:5300", "192.0.2.1:54"]);
     assert_eq!((settings.net.https_port, settings.net.smtp_port), (443, 25));
     assert!(!settings.net.allow_private_addresses);
+    assert!(settings.net.allowed.is_empty());
+}
+
+#[test]
+fn what_is_allowed_is_an_address_a_network_or_an_end_point() {
+    let settings = loaded("[net]\nallowed = ['10.0.0.5:25', '192.168.7.0/24', 'fd00::5']").unwrap();
+    let allowed: Vec<String> = settings.net.allowed.iter().map(ToString::to_string).collect();
+    assert_eq!(allowed, ["10.0.0.5:25", "192.168.7.0/24", "fd00::5"]);
 }
 
 #[test]

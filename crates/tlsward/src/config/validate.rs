@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mta_sts::policy_domain::PolicyDomain;
+use tlsward_net::guard::{Allowed, NotAllowed};
 use toml::Spanned;
 
 use super::file::File;
@@ -92,8 +93,17 @@ fn net(table: super::file::Net, folder: &Path, complaints: &mut Complaints<'_>) 
         https_port: table.https_port.map_or(defaults.https_port, Into::into),
         smtp_port: table.smtp_port.map_or(defaults.smtp_port, Into::into),
         allow_private_addresses: table.allow_private_addresses.unwrap_or(defaults.allow_private_addresses),
+        allowed: table.allowed.iter().filter_map(|place| allowed(place, complaints)).collect(),
         hostname: table.hostname.and_then(|name| host(&name, complaints)),
     }
+}
+
+fn allowed(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<Allowed> {
+    written
+        .get_ref()
+        .parse()
+        .map_err(|error: NotAllowed| complaints.add(written.span(), error.to_string()))
+        .ok()
 }
 
 /// An address, with or without a port.

@@ -5,18 +5,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mta_sts::policy_domain::PolicyDomain;
 use serde_json::Value;
 use smtp_dane::pkix::TrustRoots;
 use tlsward_engine::check::{self, Options};
+use tlsward_engine::ports;
 use tlsward_lab::executor::Executor;
 use tlsward_lab::faults::{self, Base, Sockets};
 use tlsward_lab::loopback::{self, Running};
 use tlsward_lab::memory::MemoryWorld;
 use tlsward_lab::pki::Pki;
 use tlsward_lab::world::World;
+use tlsward_net::dns::{self, Resolver};
+use tlsward_net::guard::Guard;
+use tlsward_net::https::{HttpsClient, HttpsConfig};
+use tlsward_net::limits::{HttpsLimits, SmtpLimits};
+use tlsward_net::smtp::{SmtpClient, SmtpConfig};
+use tlsward_net::world::NetWorld;
 
 #[expect(
     clippy::disallowed_methods,
@@ -100,22 +107,93 @@ async fn every_fault_of_the_catalogue_is_found_and_nothing_else() {
             let (expected, wanted) = (fault.findings, fault.verdict);
             wrong.push(format!("{}: {found:?} {verdict}, expected {expected:?} {wanted}", fault.name));
         }
-        // The same world in memory, under a virtual clock, by the same engine.
-        let mut executor = Executor::new(now, 1);
-        let memory = MemoryWorld::new(world, executor.clock());
-        let roots = TrustRoots::from_der(&[pki.trusted_root().unwrap()]).unwrap();
-        let domain = PolicyDomain::parse(faults::DOMAIN).unwrap();
-        let options = Options { unused_label: Some("unused7".to_owned()), ..Options::default() };
-        let report = executor.run(check::check(&memory, &roots, &domain, &options, now)).unwrap();
-        let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_wire()).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        if codes != found || report.verdict.as_wire() != verdict {
-            let verdict = report.verdict.as_wire();
-            wrong.push(format!("{}: in memory {codes:?} {verdict}, over sockets {found:?}", fault.name));
+        let (codes, verdict_in_memory) = in_memory(world, &pki, now);
+        if codes != found || verdict_in_memory != verdict {
+            wrong.push(format!(
+                "{}: in memory {codes:?} {verdict_in_memory}, over sockets {found:?}",
+                fault.name
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The same world in memory, under a virtual clock, by the same engine: codes, each once, and the verdict.
+fn in_memory(world: World, pki: &Pki, now: i64) -> (Vec<&'static str>, &'static str) {
+    let mut executor = Executor::new(now, 1);
+    let memory = MemoryWorld::new(world, executor.clock());
+    executor.run(audit(&memory, pki, now)).expect("works")
+}
+
+async fn audit<W: ports::World>(world: &W, pki: &Pki, now: i64) -> (Vec<&'static str>, &'static str) {
+    let roots = TrustRoots::from_der(&[pki.trusted_root().expect("works")]).expect("works");
+    let domain = PolicyDomain::parse(faults::DOMAIN).expect("works");
+    let options = Options { unused_label: Some("unused7".to_owned()), ..Options::default() };
+    let report = check::check(world, &roots, &domain, &options, now).await;
+    let mut codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_wire()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    (codes, report.verdict.as_wire())
+}
+
+fn silent() -> impl Iterator<Item = faults::Fault> {
+    faults::all().into_iter().filter(|fault| fault.sockets == Sockets::Slow)
+}
+
+/// Minutes of waiting cost nothing where the clock is made up.
+/// Proves: E15, S10, S11
+#[test]
+fn every_silence_of_the_catalogue_is_found_and_nothing_else() {
+    let (now, pki) = (1_800_000_000, Arc::new(Pki::new()));
+    let mut seen = 0;
+    for fault in silent() {
+        let found = in_memory(fault.world(now, &pki).unwrap(), &pki, now);
+        assert_eq!(found, (fault.findings.to_vec(), fault.verdict), "{}", fault.name);
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen} faults");
+}
+
+/// The adapters, with less patience than they have by default. That of DNS is no setting; a silent DNS server is in
+/// the tests of the resolver.
+/// Proves: E15, S11
+#[tokio::test(flavor = "multi_thread")]
+async fn every_silence_of_policy_hosts_and_mail_servers_is_found_over_sockets() {
+    let (now, pki) = (now(), Arc::new(Pki::new()));
+    let patience = Duration::from_secs(2);
+    let guard = Guard { allow_private: true, allowed: Vec::new() };
+    let audits = silent().filter(|fault| !fault.name.starts_with("dns-")).map(async |fault| {
+        let running = loopback::start(&fault.world(now, &pki).unwrap()).await.unwrap();
+        let servers = vec![running.dns];
+        let https =
+            HttpsLimits { connect: patience, handshake: patience, get: patience, ..Default::default() };
+        let smtp = SmtpLimits {
+            connect: patience,
+            greeting: patience,
+            reply: patience,
+            handshake: patience,
+            ..Default::default()
+        };
+        let world = NetWorld {
+            dns: Resolver::new(&dns::Config::new(servers, dns::Trust::AuthenticData)).unwrap(),
+            https: HttpsClient::new(HttpsConfig {
+                port: running.https_port,
+                guard: guard.clone(),
+                limits: https,
+                ..HttpsConfig::default()
+            }),
+            smtp: SmtpClient::new(SmtpConfig {
+                port: running.smtp_port,
+                guard: guard.clone(),
+                limits: smtp,
+                ..SmtpConfig::default()
+            })
+            .unwrap(),
+        };
+        let found = audit(&world, &pki, now).await;
+        assert_eq!(found, (fault.findings.to_vec(), fault.verdict), "{}", fault.name);
+    });
+    assert_eq!(futures_util::future::join_all(audits).await.len(), 6);
 }
 
 /// Signatures are checked here, down from the root's key.

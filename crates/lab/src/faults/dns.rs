@@ -31,6 +31,18 @@ pub(super) static LIST: &[Fault] = &[
         "unknown",
         &["dns-failed"],
     )),
+    slow(fault(
+        "dns-outage",
+        "no name server of the domain answers",
+        |world, domain| {
+            disturb(world, domain, DnsTrouble::Silent);
+            for label in ["_mta-sts", "mta-sts", "_smtp._tls", "mx1", "mx2"] {
+                disturb(world, &format!("{label}.{domain}"), DnsTrouble::Silent);
+            }
+        },
+        "unknown",
+        &["dns-failed"],
+    )),
     fault(
         "dns-policy-host-servfail",
         "SERVFAIL for the policy host",

@@ -164,7 +164,9 @@ impl MemoryWorld {
             return exchange;
         };
         exchange.address = Some(address);
-        if service.reach == Reach::Closes {
+        let cut = matches!(ask, Ask::Post { .. })
+            && self.look(|world| world.cuts_post(target.host, target.path, self.clock.now(), self.viewer()));
+        if cut || service.reach == Reach::Closes {
             exchange.outcome = Err(TlsFailure::Closed.into());
             return exchange;
         }

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tlsward_engine::ports::{Dns, HttpAnswer, Https, HttpsFailure, HttpsTarget, RecordKind, TlsFailure};
 use tlsward_lab::executor::Executor;
 use tlsward_lab::faults::{self, Base, DOMAIN};
 use tlsward_lab::memory::MemoryWorld;
 use tlsward_lab::pki::Pki;
-use tlsward_lab::senders::{Conduct, Delivery, Judge, Sender};
-use tlsward_lab::world::{Attack, AttackKind, DAY, Mode, Page, Scope};
+use tlsward_lab::senders::{Conduct, Delivery, Dialect, Judge, Sender};
+use tlsward_lab::world::{Attack, AttackKind, DAY, Mode, Page, Policy, Scope};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -139,4 +141,72 @@ fn dane_decides_where_it_is_and_its_failure_is_reported_at_the_host() {
         report.contains("tlsa-invalid") && report.contains("\"policy-domain\":\"mx1.alpha.test\""),
         "{report}"
     );
+}
+
+#[test]
+fn a_changed_id_is_seen_by_those_who_look_at_it() {
+    let mut stage = Stage::new(Base::Unsigned);
+    stage.send(1);
+    let mut blind = stage.sender.clone();
+    blind.conduct.ignores_id = true;
+    stage.world.edit(|world| {
+        let policy = world.domains[DOMAIN].policy.clone().unwrap();
+        world.publish(DOMAIN, "20270115080001", Policy { mode: Mode::Testing, ..policy });
+    });
+    stage.send(1);
+    assert_eq!(stage.sender.held(DOMAIN).map(|held| held.mode), Some(Mode::Testing));
+    stage.sender = blind;
+    stage.wait(2);
+    stage.send(1);
+    assert_eq!(stage.sender.held(DOMAIN).map(|held| held.mode), Some(Mode::Enforce));
+    // Until what it holds has run out.
+    stage.wait(27);
+    stage.send(1);
+    assert_eq!(stage.sender.held(DOMAIN).map(|held| held.mode), Some(Mode::Testing));
+}
+
+fn post(executor: &mut Executor, memory: &MemoryWorld) -> Result<HttpAnswer, HttpsFailure> {
+    let exchange = async {
+        let addresses = memory.look_up("reports.alpha.test", RecordKind::A).await.addresses();
+        let (host, path) = ("reports.alpha.test", "/v1/tlsrpt");
+        let target = HttpsTarget { host, port: None, path, addresses: &addresses };
+        memory.post(target, "application/tlsrpt+json", Bytes::new(), &|_| true).await
+    };
+    executor.run(exchange).unwrap().outcome
+}
+
+#[test]
+fn hidden_reports_are_lost_on_both_roads_for_as_long_as_somebody_hides_them() {
+    let mut stage = Stage::new(Base::Unsigned);
+    let mut world = stage.world.look(Clone::clone);
+    (faults::named("tlsrpt-https").unwrap().apply)(&mut world, DOMAIN);
+    let places = ["https://reports.alpha.test/v1/tlsrpt", "mailto:a@alpha.test"];
+    world.domains.get_mut(DOMAIN).unwrap().rua = places.map(str::to_owned).to_vec();
+    world.attacks.push(Attack {
+        from: NOW,
+        until: NOW + DAY,
+        scope: Scope::Everyone,
+        kind: AttackKind::HideReports { domain: DOMAIN.to_owned() },
+    });
+    let lost = |at| world.loses_mail("mailto:a@alpha.test", at, None);
+    assert!(lost(NOW) && !lost(NOW + DAY));
+    assert!(!world.loses_mail("mailto:b@alpha.test", NOW, None));
+    let memory = MemoryWorld::new(world, stage.executor.clock());
+    assert_eq!(post(&mut stage.executor, &memory), Err(TlsFailure::Closed.into()));
+    assert!(memory.take_posted().is_empty());
+    let sleep = memory.clock().sleep(Duration::from_secs(86_400));
+    stage.executor.run(sleep).unwrap();
+    assert!(post(&mut stage.executor, &memory).is_ok());
+    assert_eq!(memory.take_posted().len(), 1);
+}
+
+#[test]
+fn a_forged_report_looks_like_one_of_the_sender_in_whose_name_it_is() {
+    let mut stage = Stage::new(Base::Unsigned);
+    stage.sender.dialect = Dialect::Google;
+    let report = stage.sender.forged_report(DOMAIN, "mailto:a@alpha.test", NOW, "starttls-not-supported", 40);
+    let json: serde_json::Value = serde_json::from_slice(&report.json).unwrap();
+    assert_eq!(json["organization-name"], "sender.test");
+    assert_eq!(json["policies"][0]["summary"]["total-failure-session-count"], 40);
+    assert_eq!(json["policies"][0]["failure-details"][0]["result-type"], "starttls-not-supported");
 }

@@ -201,6 +201,25 @@ impl Sender {
         reports
     }
 
+    /// A report of sessions that never were, in the name of this sender: who forges it holds no key of its domain, so
+    /// that no signature of that domain can stand under it.
+    #[must_use]
+    pub fn forged_report(
+        &self,
+        about: &str,
+        rua: &str,
+        begin: UnixTime,
+        result: &'static str,
+        sessions: u64,
+    ) -> Report {
+        let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 25));
+        let failure = Failure::at(result, &format!("mx.{about}"), address, None);
+        let row = Row { successful: 0, failed: sessions, failures: [(failure, sessions)].into() };
+        let rows = [(Applied::unknown_sts(about), row)].into();
+        let (id, json) = dialect::write(self, about, begin, 0, &rows);
+        Report { about: about.to_owned(), rua: rua.to_owned(), id, begin, json }
+    }
+
     /// The policy to go by (RFC 8461 §3.3, §5.1).
     async fn policy<W: World>(
         &mut self,

@@ -60,7 +60,8 @@ pub enum AttackKind {
         /// The domain.
         domain: String,
     },
-    /// Reports about the domain do not arrive.
+    /// Reports about the domain do not arrive: connections to where it takes them by HTTPS are cut, and mail to where
+    /// it takes them by mail is lost ([`World::loses_mail`](super::World::loses_mail)).
     HideReports {
         /// The domain.
         domain: String,

@@ -51,4 +51,25 @@ impl World {
         }
         Some(service)
     }
+
+    /// Whether what is posted there is cut off by somebody who hides the reports about a domain.
+    #[must_use]
+    pub fn cuts_post(&self, host: &str, path: &str, now: UnixTime, viewer: Option<&str>) -> bool {
+        let place = format!("https://{host}{path}");
+        self.hides_reports_to(&place, now, viewer)
+    }
+
+    /// Whether mail to this place of a TLSRPT record (`mailto:…`) is lost to somebody who hides the reports about a
+    /// domain. Who carries mail through the world asks.
+    #[must_use]
+    pub fn loses_mail(&self, rua: &str, now: UnixTime, viewer: Option<&str>) -> bool {
+        self.hides_reports_to(rua, now, viewer)
+    }
+
+    fn hides_reports_to(&self, place: &str, now: UnixTime, viewer: Option<&str>) -> bool {
+        self.attacks.iter().filter(|attack| attack.is_in_force(now, viewer)).any(|attack| {
+            let AttackKind::HideReports { domain } = &attack.kind else { return false };
+            self.domains.get(domain).is_some_and(|entry| entry.rua.iter().any(|rua| rua == place))
+        })
+    }
 }

@@ -18,8 +18,11 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Packets are read and answered by so many tasks.
 const WORKERS: usize = 2;
 
-pub(super) async fn start(shared: &Arc<Shared>) -> Result<(SocketAddr, Vec<JoinHandle<()>>), StartError> {
-    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+pub(super) async fn start(
+    shared: &Arc<Shared>,
+    port: u16,
+) -> Result<(SocketAddr, Vec<JoinHandle<()>>), StartError> {
+    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let failed = |source| StartError::Bind { address: nowhere, source };
     // UDP's free port may be taken over TCP.
     let mut last = None;

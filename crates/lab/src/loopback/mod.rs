@@ -45,7 +45,7 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// No port is free at every address.
+    /// No port, or not the one that was asked for, is free at every address.
     #[error("no port is free at all {0} addresses of the world")]
     NoPort(usize),
     /// A certificate or key could not be made.
@@ -107,11 +107,35 @@ pub struct Running {
     dns_tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts every server of the world. Must be called within a tokio runtime.
+/// Which ports are listened on; 0 is any that is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ports {
+    /// DNS, at 127.0.0.1.
+    pub dns: u16,
+    /// HTTPS, at every policy host.
+    pub https: u16,
+    /// SMTP, at every MX host.
+    pub smtp: u16,
+}
+
+impl Ports {
+    /// Those of the real internet, for programs that cannot be told others: in a network namespace of one's own.
+    pub const USUAL: Self = Self { dns: 53, https: 443, smtp: 25 };
+}
+
+/// Starts every server of the world on ports that are free. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// When an address is not loopback, or cannot be listened on.
 pub async fn start(world: &World) -> Result<Running, StartError> {
+    start_at(world, Ports::default()).await
+}
+
+/// Starts every server of the world. Must be called within a tokio runtime.
+///
+/// # Errors
+/// When an address is not loopback, or cannot be listened on.
+pub async fn start_at(world: &World, ports: Ports) -> Result<Running, StartError> {
     let roots_pem = world.pki.trusted_root_pem()?;
     let signer = Signer::new().map_err(StartError::ZoneKey)?;
     let trust_anchor = signer.trust_anchor();
@@ -122,7 +146,7 @@ pub async fn start(world: &World) -> Result<Running, StartError> {
         begun: Instant::now(),
         posted: Mutex::new(Vec::new()),
     });
-    let (dns, dns_tasks) = dns::start(&shared).await?;
+    let (dns, dns_tasks) = dns::start(&shared, ports.dns).await?;
     let mut running = Running {
         dns,
         https_port: 0,
@@ -133,8 +157,8 @@ pub async fn start(world: &World) -> Result<Running, StartError> {
         listeners: BTreeMap::new(),
         dns_tasks,
     };
-    running.https_port = running.choose_port(Service::Https).await?;
-    running.smtp_port = running.choose_port(Service::Smtp).await?;
+    running.https_port = running.choose_port(Service::Https, ports.https).await?;
+    running.smtp_port = running.choose_port(Service::Smtp, ports.smtp).await?;
     Ok(running)
 }
 
@@ -173,16 +197,18 @@ impl Running {
 
     /// Finds a port that is free at every address, and listens there. Where nobody shall listen the port is seen
     /// to be free too.
-    async fn choose_port(&mut self, service: Service) -> Result<u16, StartError> {
+    async fn choose_port(&mut self, service: Service, asked: u16) -> Result<u16, StartError> {
         let wanted = self.shared.read(|world| listen::wanted(world, service));
         let refusing = self.shared.read(|world| listen::refusing(world, service));
         if let Some(address) = wanted.keys().find(|address| !address.is_loopback()) {
             return Err(StartError::NotLoopback(*address));
         }
-        for _ in 0..50 {
-            let probe = listen::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), 0, false)?;
-            let port = listen::port_of(&probe)?;
-            drop(probe);
+        for _ in 0..if asked == 0 { 50 } else { 1 } {
+            let port = if asked == 0 {
+                listen::port_of(&listen::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), 0, false)?)?
+            } else {
+                asked
+            };
             let all_free = refusing.iter().all(|address| listen::bind(*address, port, false).is_ok());
             let sockets: Result<Vec<_>, _> = wanted
                 .iter()

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mta_sts::policy_domain::PolicyDomain;
 use tlsward_engine::check::{self, Level, Report, Verdict};
@@ -59,7 +59,7 @@ fn go(options: &Check, settings: &Settings, asked: Vec<PolicyDomain>) -> anyhow:
         if let Some(trouble) = world.dnssec_trouble() {
             edge::complain(&trouble);
         }
-        let (names, reading) = read(asked, list, std::mem::take(&mut output.done.domains));
+        let (names, unusable) = read(asked, list, std::mem::take(&mut output.done.domains));
         let check = |domain: PolicyDomain| {
             let world = Arc::clone(&world);
             let options = check::Options { unused_label: edge::unused_label().ok(), ..Default::default() };
@@ -68,22 +68,22 @@ fn go(options: &Check, settings: &Settings, asked: Vec<PolicyDomain>) -> anyhow:
         let jobs = usize::from(options.jobs);
         let bounds = Bounds { jobs, ahead: if output.is_in_order() { jobs * 8 } else { usize::MAX } };
         checking::run(names, bounds, check, |ended| output.take(ended)).await;
-        // Where nobody reads what is written any more, the list may still wait for its next line.
-        let unusable = reading.is_finished() && reading.join().unwrap_or(true);
-        Ok(output.close(unusable))
+        Ok(output.close(unusable.load(Ordering::Acquire)))
     })
 }
 
-/// Reads the domains on a thread of their own, since a list may come by and by; gives those that are not done. The
-/// thread says whether something in a list could not be used.
+/// Reads the domains on a thread of their own, since a list may come by and by; gives those that are not done, and
+/// whether something in a list could not be used: told for all that came before the names end. Nobody waits for the
+/// thread, for where nobody reads what is written any more, the list may still wait for its next line.
 fn read(
     asked: Vec<PolicyDomain>,
     list: Option<domains::List>,
     done: BTreeSet<String>,
-) -> (mpsc::Receiver<PolicyDomain>, JoinHandle<bool>) {
+) -> (mpsc::Receiver<PolicyDomain>, Arc<AtomicBool>) {
     let (sender, names) = mpsc::channel(1);
-    let reading = std::thread::spawn(move || {
-        let mut unusable = false;
+    let unusable = Arc::new(AtomicBool::new(false));
+    let tells = Arc::clone(&unusable);
+    std::thread::spawn(move || {
         for domain in asked.into_iter().map(Ok).chain(list.into_iter().flatten()) {
             match domain {
                 Ok(domain) if done.contains(domain.as_str()) => {}
@@ -94,13 +94,12 @@ fn read(
                 }
                 Err(error) => {
                     edge::complain(&error.to_string());
-                    unusable = true;
+                    tells.store(true, Ordering::Release);
                 }
             }
         }
-        unusable
     });
-    (names, reading)
+    (names, unusable)
 }
 
 /// Where reports go, and what they come to.

@@ -217,6 +217,8 @@ impl State {
                 good_until = now;
                 (sts_of(policy, id), true)
             }
+            // While it is being looked for, nobody knows that there is none.
+            (None, None) if domain.flying.is_some() => return None,
             (None, None) => (Sts::None(domain.no_policy()?), false),
         };
         let (policy, why) = decide(&hop.domain, sts, seen);

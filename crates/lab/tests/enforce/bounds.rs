@@ -1,0 +1,119 @@
+//! What strangers may cost.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tlsward_engine::enforce::{NextHop, Options};
+use tlsward_engine::ports::RecordKind;
+use tlsward_lab::world::{Mode, World};
+
+use crate::stage::{DOMAIN, SECURE, Stage, domain, told};
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("d{number}.test")).collect()
+}
+
+#[test]
+fn next_hops_are_remembered_up_to_a_bound_and_policies_all() {
+    let mut stage = Stage::with_options(
+        |world| {
+            for name in names(50) {
+                let plan = world.domain(&name);
+                if name.ends_with("0.test") { plan } else { plan.no_policy() }.add().unwrap();
+            }
+        },
+        Options { remembered_hops: 10, ..Options::default() },
+    );
+    for name in names(50) {
+        stage.ask(&name);
+        stage.ask("d1.test");
+    }
+    let remembered = stage.resolver.remembered();
+    assert_eq!((remembered.hops, remembered.policies), (10, 5));
+    assert_eq!(
+        stage.network.questions("_mta-sts.d1.test", RecordKind::Txt),
+        1,
+        "what is asked for often stays"
+    );
+    stage.ask("d2.test");
+    assert_eq!(stage.network.questions("_mta-sts.d2.test", RecordKind::Txt), 2, "what is idle goes");
+    stage.ask("d0.test");
+    assert_eq!(stage.network.fetches("d0.test"), 1, "no policy does");
+}
+
+#[test]
+fn look_ups_side_by_side_are_bounded_and_who_finds_no_room_is_told_to_try_later() {
+    let mut stage = Stage::with_options(
+        |world| {
+            for name in names(60) {
+                world.domain(&name).no_policy().add().unwrap();
+            }
+        },
+        Options { flights_at_once: 4, waiting_at_most: 50, ..Options::default() },
+    );
+    let ask = |name: &String| stage.resolver.resolve(NextHop::of_domain(domain(name)));
+    let asked = join_all(names(60).iter().map(ask));
+    let answers = stage.executor.run(asked).unwrap();
+    let busy = answers.iter().filter(|answer| answer.why.as_wire() == "busy").count();
+    let none = answers.iter().filter(|answer| told(answer) == "not-found").count();
+    assert_eq!((busy, none), (10, 50));
+    // Each look-up asks a question or two at a time.
+    let most = stage.network.notes.lock().unwrap().most_asking;
+    assert!((4..=8).contains(&most), "{most}");
+}
+
+/// A host that is slow for many domains is asked by few at a time, and holds nobody else up.
+#[test]
+fn a_slow_provider_of_many_policies_is_spared_and_slows_nobody_else() {
+    let mut stage = Stage::with_options(
+        |world: &mut World| {
+            world.domain(DOMAIN).mx(2).policy(Mode::Enforce).add().unwrap();
+            world.domain("d0.test").add().unwrap();
+            let provider = world.domains["d0.test"].policy_host.clone().unwrap().addresses;
+            for name in names(40) {
+                world.domain(&name).policy_at(&provider).add().unwrap();
+                world.edit_sites(&name, |site| {
+                    site.pages.values_mut().for_each(|page| page.delay = Duration::from_secs(30));
+                });
+            }
+        },
+        Options { flights_at_once: 16, ..Options::default() },
+    );
+    let ask = |name: &String| stage.resolver.resolve(NextHop::of_domain(domain(name)));
+    let asked = join_all(names(40).iter().map(ask));
+    let answers = stage.executor.run(asked).unwrap();
+    assert!(answers.iter().all(|answer| told(answer) == "try-later"));
+    let before = stage.now();
+    assert_eq!(told(&stage.ask(DOMAIN)), SECURE);
+    assert!(stage.now() - before < 2);
+    stage.wait(400);
+    assert!(stage.network.notes.lock().unwrap().most_fetching.values().all(|most| *most <= 8));
+    assert_eq!(stage.resolver.remembered().policies, 41);
+}
+
+/// Proves: C5
+#[test]
+fn after_a_restart_refreshes_are_spread_over_an_hour_and_leave_room() {
+    let mut stage = Stage::with_options(
+        |world| {
+            for name in names(200) {
+                world.domain(&name).add().unwrap();
+            }
+        },
+        Options { flights_at_once: 2, ..Options::default() },
+    );
+    for name in names(200) {
+        stage.ask(&name);
+    }
+    stage.restart();
+    let due: Vec<i64> = stage
+        .resolver
+        .statuses(None, 1_000)
+        .into_iter()
+        .map(|status| status.policy.unwrap().refresh_at - stage.now())
+        .collect();
+    let early = due.iter().filter(|seconds| **seconds < 1_800).count();
+    assert!(due.iter().all(|seconds| (0..=3_600).contains(seconds)) && (60..140).contains(&early), "{early}");
+    stage.wait(3_700);
+    assert!(names(200).iter().all(|name| stage.network.fetches(name) == 2));
+}

@@ -73,7 +73,7 @@ fn a_slow_policy_host_makes_mail_wait_until_the_policy_is_there() {
     assert_eq!((told(&answer), stage.now() - NOW), ("try-later".to_owned(), 5));
     assert_eq!(answer.why, Why::Pending);
     assert_eq!(stage.known(DOMAIN), None);
-    stage.wait(10);
+    stage.wait(13);
     assert_eq!(told(&stage.ask(DOMAIN)), SECURE, "it joins the flight");
     assert_eq!(stage.network.fetches(DOMAIN), 1);
 }

@@ -1,6 +1,7 @@
 //! The world on real sockets of this machine: each host has an address of its own in 127.0.0.0/8, and all of them
 //! share one port for HTTPS and one for SMTP. DNS answers for every zone from one socket, as the resolver that the
-//! clients are told to ask. Nothing listens beyond loopback.
+//! clients are told to ask. Mail that is sent to an SMTP server, and reports that are posted, are kept. Nothing
+//! listens beyond loopback.
 //!
 //! What each server does is looked up when a client comes, so that an edit of the world is in force at once.
 //! Everything ends when [`Running`] is dropped.
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -30,6 +32,9 @@ use crate::world::{UnixTime, World};
 
 /// How many reports are kept for those who look.
 const POSTED_MAX: usize = 10_000;
+
+/// How many mails are.
+const MAILS_MAX: usize = 10_000;
 
 /// Why the world could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,23 @@ pub struct Posted {
     pub body: Bytes,
 }
 
+/// A mail that a server took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// What the server calls itself.
+    pub mx: String,
+    /// Where it stands.
+    pub address: IpAddr,
+    /// Whether it came over TLS.
+    pub tls: bool,
+    /// `MAIL FROM`.
+    pub from: String,
+    /// `RCPT TO`.
+    pub to: Vec<String>,
+    /// As it came.
+    pub message: Bytes,
+}
+
 /// What the servers share.
 #[derive(Debug)]
 struct Shared {
@@ -77,6 +99,8 @@ struct Shared {
     begun: Instant,
     began_at: UnixTime,
     posted: Mutex<Vec<Posted>>,
+    mails: Mutex<Vec<Mail>>,
+    mail_came: Notify,
 }
 
 impl Shared {
@@ -145,6 +169,8 @@ pub async fn start_at(world: &World, ports: Ports) -> Result<Running, StartError
         signer,
         begun: Instant::now(),
         posted: Mutex::new(Vec::new()),
+        mails: Mutex::new(Vec::new()),
+        mail_came: Notify::new(),
     });
     let (dns, dns_tasks) = dns::start(&shared, ports.dns).await?;
     let mut running = Running {
@@ -193,6 +219,24 @@ impl Running {
     #[must_use]
     pub fn take_posted(&self) -> Vec<Posted> {
         std::mem::take(&mut *self.shared.posted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the mails that came since the last time.
+    #[must_use]
+    pub fn take_mails(&self) -> Vec<Mail> {
+        std::mem::take(&mut *self.shared.mails.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there are mails, and takes them: at least one.
+    pub async fn next_mails(&self) -> Vec<Mail> {
+        loop {
+            let came = self.shared.mail_came.notified();
+            let mails = self.take_mails();
+            if !mails.is_empty() {
+                return mails;
+            }
+            came.await;
+        }
     }
 
     /// Finds a port that is free at every address, and listens there. Where nobody shall listen the port is seen
@@ -255,6 +299,16 @@ impl Drop for Running {
 }
 
 impl Shared {
+    fn take_in(&self, mail: Mail) {
+        let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+        if mails.len() < MAILS_MAX {
+            mails.push(mail);
+        }
+        drop(mails);
+        // One waiter's permit is kept where nobody waits yet.
+        self.mail_came.notify_one();
+    }
+
     fn keep(&self, posted: Posted) {
         let mut kept = self.posted.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < POSTED_MAX {

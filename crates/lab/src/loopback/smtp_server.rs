@@ -1,15 +1,16 @@
-//! An SMTP server as far as STARTTLS: it takes no mail.
+//! An SMTP server: it answers, speaks TLS as its host does, and takes mail, which is kept for those who look.
 
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Shared, tls};
+use super::{Mail, Shared, tls};
 use crate::world::{Greeting, Reach, SmtpService, StartTls};
 
 /// How long a client may think, and how long silence lasts at most.
@@ -20,6 +21,9 @@ const LINE_MAX: u64 = 2_048;
 
 /// Most commands of one connection.
 const COMMANDS_MAX: usize = 100;
+
+/// Largest mail that is taken.
+const MAIL_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) async fn serve(shared: &Arc<Shared>, address: IpAddr, mut stream: TcpStream) -> io::Result<()> {
     let now = shared.now();
@@ -40,7 +44,8 @@ pub(super) async fn serve(shared: &Arc<Shared>, address: IpAddr, mut stream: Tcp
             return until_closed(&mut stream).await;
         }
     }
-    if !talk(&mut stream, &service, Stage::Clear).await? {
+    let desk = Desk { shared, address, service: &service };
+    if !talk(&mut stream, desk, Stage::Clear).await? {
         return Ok(());
     }
     match service.starttls {
@@ -57,7 +62,7 @@ pub(super) async fn serve(shared: &Arc<Shared>, address: IpAddr, mut stream: Tcp
             let Some(mut stream) = tls::accept(pki, service.tls.clone(), &[], stream).await? else {
                 return Ok(());
             };
-            talk(&mut stream, &service, Stage::Encrypted).await?;
+            talk(&mut stream, desk, Stage::Encrypted).await?;
             stream.shutdown().await
         }
     }
@@ -69,12 +74,29 @@ enum Stage {
     Encrypted,
 }
 
+/// The server that a client talks to.
+#[derive(Clone, Copy)]
+struct Desk<'a> {
+    shared: &'a Shared,
+    address: IpAddr,
+    service: &'a SmtpService,
+}
+
+/// The envelope of a mail on its way.
+#[derive(Default)]
+struct Letter {
+    from: Option<String>,
+    to: Vec<String>,
+}
+
 /// Answers commands. True: STARTTLS was accepted.
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
-    service: &SmtpService,
+    desk: Desk<'_>,
     stage: Stage,
 ) -> io::Result<bool> {
+    let service = desk.service;
+    let mut letter = Letter::default();
     // What a client sends behind STARTTLS before the answer is lost with this buffer, as RFC 3207 §4.2 wants it.
     let mut reader = BufReader::new(stream);
     for _ in 0..COMMANDS_MAX {
@@ -83,11 +105,27 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         if timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await?? == 0 {
             return Ok(false);
         }
-        let line = String::from_utf8_lossy(&line).trim_end().to_ascii_uppercase();
-        let verb = line.split(' ').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let verb = line.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         let clear = stage == Stage::Clear;
+        if verb == "DATA" && letter.from.is_some() && !letter.to.is_empty() {
+            say(reader.get_mut(), "354 go ahead\r\n").await?;
+            let taken = message(&mut reader).await?;
+            let Letter { from, to } = std::mem::take(&mut letter);
+            let answer = match taken {
+                Some(message) => {
+                    let mx = service.hello_name.clone();
+                    let from = from.unwrap_or_default();
+                    desk.shared.take_in(Mail { mx, address: desk.address, tls: !clear, from, to, message });
+                    "250 2.0.0 kept\r\n"
+                }
+                None => "552 5.3.4 too large\r\n",
+            };
+            say(reader.get_mut(), answer).await?;
+            continue;
+        }
         let out = reader.get_mut();
-        match (verb, &service.starttls) {
+        match (verb.as_str(), &service.starttls) {
             ("EHLO", starttls) => {
                 let offer = clear && *starttls != StartTls::Missing;
                 let offer = if offer { "250-STARTTLS\r\n" } else { "" };
@@ -106,11 +144,50 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 say(out, "221 2.0.0 bye\r\n").await?;
                 return Ok(false);
             }
-            ("NOOP" | "RSET", _) => say(out, "250 2.0.0 ok\r\n").await?,
+            ("NOOP", _) => say(out, "250 2.0.0 ok\r\n").await?,
+            ("RSET", _) => {
+                letter = Letter::default();
+                say(out, "250 2.0.0 ok\r\n").await?;
+            }
+            ("MAIL", _) if path(&line).is_some() => {
+                letter = Letter { from: path(&line), to: Vec::new() };
+                say(out, "250 2.1.0 ok\r\n").await?;
+            }
+            ("RCPT", _) if letter.from.is_some() && path(&line).is_some() => {
+                letter.to.extend(path(&line));
+                say(out, "250 2.1.5 ok\r\n").await?;
+            }
+            ("MAIL" | "RCPT" | "DATA", _) => say(out, "503 5.5.1 not now\r\n").await?,
             _ => say(out, "502 5.5.1 not known here\r\n").await?,
         }
     }
     Ok(false)
+}
+
+/// What stands in angle brackets.
+fn path(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once('<')?;
+    rest.split_once('>').map(|(path, _)| path.to_owned())
+}
+
+/// A message up to its dot, without the dots that were put before its own (RFC 5321 §4.5.2); `None`: too large.
+async fn message<R: AsyncRead + Unpin>(reader: &mut BufReader<R>) -> io::Result<Option<Bytes>> {
+    let (mut message, mut whole) = (Vec::new(), true);
+    loop {
+        let mut line = Vec::new();
+        let mut bounded = (&mut *reader).take(MAIL_MAX as u64);
+        if timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await?? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == b".\r\n" || line == b".\n" {
+            return Ok(whole.then(|| Bytes::from(message)));
+        }
+        let line = if line.starts_with(b".") { &line[1..] } else { &line[..] };
+        whole &= message.len() + line.len() <= MAIL_MAX;
+        if whole {
+            message.extend_from_slice(line);
+        }
+    }
 }
 
 async fn say<S: AsyncWrite + Unpin>(stream: &mut S, text: &str) -> io::Result<()> {

@@ -168,10 +168,15 @@ pub(crate) struct Check {
 }
 
 #[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true)]
 pub(crate) struct Policy {
+    /// What the running server is to do about a policy instead.
+    #[command(subcommand)]
+    pub(crate) change: Option<PolicyChange>,
+
     /// A domain, or a relay as mail servers write it: [relay.example]:587.
-    #[arg(value_name = "DOMAIN")]
-    pub(crate) next_hop: String,
+    #[arg(value_name = "DOMAIN", required = true)]
+    pub(crate) next_hop: Option<String>,
 
     /// Print one line of JSON instead of text.
     #[arg(long)]
@@ -182,10 +187,55 @@ pub(crate) struct Policy {
     pub(crate) color: Colour,
 }
 
+/// What the running server can be told to do about a policy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyChange {
+    /// Have the running server fetch a domain's policy now, whatever it holds.
+    ///
+    /// A policy that is held stays in force if the new one cannot be had (RFC 8461 §3.3).
+    #[command(after_help = REFRESH_HELP)]
+    Refresh(PolicyOf),
+
+    /// Have the running server drop the policy that it holds for a domain.
+    ///
+    /// Until the next one is fetched, nothing protects mail for the domain: for the day when its owner has lost the policy
+    /// host and tells you so by another way than DNS or the web.
+    #[command(after_help = FORGET_HELP)]
+    Forget(PolicyOf),
+}
+
+/// Whose policy.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyOf {
+    /// The domain, or the name of a relay.
+    #[arg(value_name = "DOMAIN")]
+    pub(crate) domain: String,
+
+    /// Print one line of JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const REFRESH_HELP: &str = "\
+Example:
+  tlsward policy refresh example.com
+
+Exit status: 0 if a policy is in force now, 1 if there is none, 2 if it could not be told (also if no server runs), 64 if
+DOMAIN is none.";
+
+const FORGET_HELP: &str = "\
+Example:
+  tlsward policy forget example.com
+
+Exit status: 0 if a policy was dropped, 1 if none was held, 2 if it could not be told (also if no server runs), 64 if
+DOMAIN is none.";
+
 const POLICY_HELP: &str = "\
 Examples:
   tlsward policy example.com
   tlsward policy '[relay.example]:587'
+  tlsward policy refresh example.com
+  tlsward policy forget example.com
 
 Exit status: 0 if a policy applies, 1 if none does, 2 if it could not be told, 64 if DOMAIN is none.";
 

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use smtp_dane::pkix::TrustRoots;
@@ -26,11 +28,27 @@ pub(crate) struct Open {
     /// DNS, HTTPS and SMTP.
     pub(crate) net: NetWorld<Resolver>,
     /// What certificates are judged by.
-    pub(crate) roots: TrustRoots,
+    pub(crate) roots: Arc<TrustRoots>,
 }
+
+/// For a server that starts to see whether DNSSEC works; where nobody answers, mail should not wait for that.
+const STARTING: Duration = Duration::from_secs(2);
 
 /// Opens it, and looks whether DNSSEC works. That it does not is no error: `dnssec` says so.
 pub(crate) async fn open(settings: &Net) -> anyhow::Result<Open> {
+    let world = prepare(settings)?;
+    world.net.dns.probe().await;
+    Ok(world)
+}
+
+/// As [`open`], for a server: soon, and what could not be seen in that time is looked at with the first question.
+pub(crate) async fn open_soon(settings: &Net) -> anyhow::Result<Open> {
+    let world = prepare(settings)?;
+    let _ = tokio::time::timeout(STARTING, world.net.dns.probe()).await;
+    Ok(world)
+}
+
+fn prepare(settings: &Net) -> anyhow::Result<Open> {
     let servers = servers(settings)?;
     let trust = match settings.dnssec {
         DnssecMode::Off => Trust::Off,
@@ -59,10 +77,9 @@ pub(crate) async fn open(settings: &Net) -> anyhow::Result<Open> {
     })
     .context("[net] hostname")?;
     let roots = Roots::load(settings.trust_roots.as_deref()).context("[net] trust_roots")?;
-    resolver.probe().await;
     Ok(Open {
         net: NetWorld { dns: resolver, https, smtp },
-        roots: TrustRoots::from_readable(&roots.certificates),
+        roots: Arc::new(TrustRoots::from_readable(&roots.certificates)),
     })
 }
 

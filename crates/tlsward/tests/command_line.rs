@@ -98,6 +98,8 @@ fn completions_and_manual_pages_are_written() {
         "tlsward-check.1",
         "tlsward-completions.1",
         "tlsward-man.1",
+        "tlsward-policy-forget.1",
+        "tlsward-policy-refresh.1",
         "tlsward-policy.1",
         "tlsward-read.1",
         "tlsward-receive.1",

@@ -1,4 +1,5 @@
-//! `tlsward policy`: what a sender would apply to a next hop now, and why.
+//! `tlsward policy`: what a sender would apply to a next hop now, and why; and what the running server is to do about a
+//! policy that it holds.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -7,18 +8,16 @@ use mta_sts::policy_domain::{NoPolicyDomain, PolicyDomain};
 use tlsward_engine::check::Options;
 use tlsward_engine::enforce::{Applied, Explanation, explain_policy};
 
-use crate::cli::Policy;
+use crate::cli::{Policy, PolicyChange, PolicyOf};
 use crate::config::Settings;
+use crate::control::{self, Came, Deed};
 use crate::edge::{self, Exit};
 use crate::present;
 use crate::present::page::Page;
-use crate::present::visible::shown;
+use crate::present::visible::{shown, visible};
 use crate::world;
 
-/// Words that are no domains here: what they are to do comes with enforcement.
-const LATER: [&str; 2] = ["refresh", "forget"];
-
-/// Explains what applies.
+/// Explains what applies, or has it changed.
 pub(super) fn run(options: &Policy, config: Option<&Path>) -> Exit {
     let settings = match Settings::load(config) {
         Ok(settings) => settings,
@@ -27,20 +26,69 @@ pub(super) fn run(options: &Policy, config: Option<&Path>) -> Exit {
             return Exit::Configuration;
         }
     };
-    // Of what is no next hop nothing can be told. An address literal is one, and has no policy (RFC 8461 §3.4).
-    match PolicyDomain::of_next_hop(&options.next_hop) {
-        Ok(domain) if !LATER.contains(&domain.as_str()) => {}
-        Err(NoPolicyDomain::AddressLiteral) => {}
-        Ok(domain) => {
-            edge::complain(&format!("`policy {}` is not in this version", domain.as_str()));
+    match (&options.change, &options.next_hop) {
+        (Some(PolicyChange::Refresh(of)), None) => change(Deed::Refresh, of, &settings),
+        (Some(PolicyChange::Forget(of)), None) => change(Deed::Forget, of, &settings),
+        (None, Some(next_hop)) => explained(options, next_hop, &settings),
+        (Some(_), Some(_)) | (None, None) => {
+            edge::complain(
+                "one domain, and before it at most 'refresh' or 'forget'; see `tlsward policy --help`",
+            );
+            Exit::Usage
+        }
+    }
+}
+
+fn change(deed: Deed, of: &PolicyOf, settings: &Settings) -> Exit {
+    let domain = match PolicyDomain::of_next_hop(&of.domain) {
+        Ok(domain) => domain,
+        Err(error) => {
+            edge::complain(&format!(
+                "'{}' is no domain that could have a policy: {error}",
+                shown(&of.domain)
+            ));
             return Exit::Usage;
         }
+    };
+    let socket = settings.control_socket();
+    let told = match control::about(&socket, deed, &domain) {
+        Ok(told) => told,
         Err(error) => {
-            edge::complain(&format!("'{}' is no domain and no relay: {error}", shown(&options.next_hop)));
+            edge::complain(&format!(
+                "the server cannot be asked: {error} ({}); is it running, with this configuration and as this user?",
+                shown(&socket.to_string_lossy())
+            ));
+            return Exit::Untold;
+        }
+    };
+    if of.json {
+        let result = match told.result {
+            Came::Fine => "done",
+            Came::None => "none",
+            Came::Untold => "unknown",
+        };
+        let line = serde_json::json!({"domain": domain.as_str(), "result": result, "text": told.text});
+        edge::say(&format!("{line}\n"));
+    } else {
+        edge::say(&format!("{domain}: {}\n", visible(&told.text)));
+    }
+    match told.result {
+        Came::Fine => Exit::Fine,
+        Came::None => Exit::Failed,
+        Came::Untold => Exit::Untold,
+    }
+}
+
+fn explained(options: &Policy, next_hop: &str, settings: &Settings) -> Exit {
+    // Of what is no next hop nothing can be told. An address literal is one, and has no policy (RFC 8461 §3.4).
+    match PolicyDomain::of_next_hop(next_hop) {
+        Ok(_) | Err(NoPolicyDomain::AddressLiteral) => {}
+        Err(error) => {
+            edge::complain(&format!("'{}' is no domain and no relay: {error}", shown(next_hop)));
             return Exit::Usage;
         }
     }
-    let explanation = match explain(options, &settings) {
+    let explanation = match explain(next_hop, settings) {
         Ok(explanation) => explanation,
         Err(error) => {
             edge::complain_of(&error);
@@ -66,7 +114,7 @@ pub(super) fn run(options: &Policy, config: Option<&Path>) -> Exit {
     }
 }
 
-fn explain(options: &Policy, settings: &Settings) -> anyhow::Result<Explanation> {
+fn explain(next_hop: &str, settings: &Settings) -> anyhow::Result<Explanation> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let world = world::open(&settings.net).await?;
@@ -74,6 +122,6 @@ fn explain(options: &Policy, settings: &Settings) -> anyhow::Result<Explanation>
             edge::complain(&trouble);
         }
         let checks = Options::default();
-        Ok(explain_policy(&world.net, &world.roots, &options.next_hop, &checks, edge::now()).await)
+        Ok(explain_policy(&world.net, &world.roots, next_hop, &checks, edge::now()).await)
     })
 }

@@ -27,12 +27,17 @@ pub(super) fn run(options: &Serve, config: Option<PathBuf>) -> Exit {
         Some(demo) => demo.settings(&settings),
         None => settings,
     };
-    let roles =
-        [settings.web.is_some(), settings.https.is_some(), settings.smtp.is_some(), settings.check.is_some()];
+    let roles = [
+        settings.web.is_some(),
+        settings.https.is_some(),
+        settings.smtp.is_some(),
+        settings.check.is_some(),
+        settings.enforce.is_some(),
+    ];
     if !roles.contains(&true) {
         edge::complain(
             "the configuration has no table of a role, so there is nothing to run; add one of [web], \
-             [receive.https], [receive.smtp], [check]",
+             [receive.https], [receive.smtp], [check], [enforce]",
         );
         return Exit::Configuration;
     }

@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) web: Option<Web>,
     pub(super) receive: Option<Receive>,
     pub(super) check: Option<Check>,
+    pub(super) enforce: Option<super::enforce::Written>,
 }
 
 #[derive(Debug, Default, Deserialize)]

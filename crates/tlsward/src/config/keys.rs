@@ -49,13 +49,28 @@ pub(crate) const TABLES: &[Table] = &[
         text: "Reports by mail (RFC 8460 §5.3): a listener that takes mail and relays none. Taken if this table is present.",
     },
     Table {
+        name: "enforce",
+        text: "Answers for the mail server: which TLS a domain's mail needs, by its MTA-STS policy and its TLSA \
+               records. Given if this table is present; what each answer means stands in enforce.md.",
+    },
+    Table {
+        name: "enforce.overrides",
+        text: "Your own rules for single domains, which hold whatever those publish. Taken anew at `SIGHUP`.",
+    },
+    Table {
         name: "check",
         text: "Domains that are audited every hour, with their history on the pages. Done if this table is present.",
     },
 ];
 
 /// Tables of later versions, which this one does not know how to serve: named as such instead of ignored.
-pub(crate) const LATER: &[&str] = &["publish", "enforce", "report", "receive.maildir"];
+pub(crate) const LATER: &[&str] = &["publish", "report", "receive.maildir"];
+
+/// Tables whose keys are the owner's own; [`KEYS`] says under one name what they may be.
+pub(crate) const FREE: &[&str] = &["enforce.overrides"];
+
+/// What may stand in a table under such a key.
+pub(crate) const RULE_KEYS: &[&str] = &["level", "match"];
 
 /// The keys, in the order of the reference.
 pub(crate) const KEYS: &[Key] = &[
@@ -283,6 +298,64 @@ pub(crate) const KEYS: &[Key] = &[
         text: "Whom mail is taken for. A domain stands for every address in it. Mail for others is refused.",
     },
     Key {
+        table: "enforce",
+        name: "listen",
+        kind: "list of addresses and ports, or `unix:` and a path",
+        default: "`[\"127.0.0.1:8462\"]`",
+        example: "[\"127.0.0.1:8462\", \"unix:/run/tlsward/enforce.sock\"]",
+        text: "Where the mail server asks, by Postfix's socketmap protocol. Nothing guards it: whoever can change \
+               answers on their way decides how mail is secured, so keep it on this machine or in a network that you trust.",
+    },
+    Key {
+        table: "enforce",
+        name: "socket_mode",
+        kind: "octal number in quotes",
+        default: "`\"0666\"`",
+        example: "\"0660\"",
+        text: "The mode of unix sockets. The mail server's user has to be able to write.",
+    },
+    Key {
+        table: "enforce",
+        name: "under_enforce",
+        kind: "`\"dane-only\"` or `\"secure\"`",
+        default: "`\"dane-only\"`",
+        example: "\"secure\"",
+        text: "What is said where a domain has a policy in mode enforce and MX hosts with usable TLSA records. \
+               `dane-only`: DANE decides, as RFC 8461 §2 demands; the domain's MX hosts without such records are passed \
+               over, and mail waits while no other is up. `secure`: the policy decides for every MX host; a host whose \
+               certificate fails DANE is accepted if a public authority vouches for it, which is what DANE is there to prevent.",
+    },
+    Key {
+        table: "enforce",
+        name: "mta_does_dane",
+        kind: "true or false",
+        default: "`true`",
+        example: "false",
+        text: "Whether the mail server looks up TLSA records itself, through a validating resolver (Postfix: \
+               `smtp_dns_support_level = dnssec`). Where it does not, an answer that speaks of DANE would keep mail back \
+               or let it go unauthenticated: with `false`, MTA-STS decides alone.",
+    },
+    Key {
+        table: "enforce",
+        name: "default",
+        kind: "`\"not-found\"`, `\"may\"`, `\"encrypt\"` or `\"dane\"`",
+        default: "`\"not-found\"`",
+        example: "\"dane\"",
+        text: "What is said of a domain that has no policy in force and no usable TLSA records. `not-found` leaves it to \
+               `smtp_tls_security_level`; `encrypt` keeps mail back from every host without TLS.",
+    },
+    Key {
+        table: "enforce.overrides",
+        name: "DOMAIN",
+        kind: "`\"exempt\"`, `\"none\"`, `\"may\"`, `\"encrypt\"`, `\"dane\"`, `\"dane-only\"` or `\"secure\"`, or a table with \
+               `level` and, for `secure`, `match`",
+        default: "none",
+        example: "{ level = \"secure\", match = [\"mx.example.org\", \"*.example.net\"] }",
+        text: "The key is a domain as it stands in addresses, or the name of a relay; with a dot before it, all that is \
+               below it. `exempt` says nothing of the domain, so that the mail server's own settings hold; the others are \
+               Postfix's levels. `secure` without `match` wants a certificate for the domain itself.",
+    },
+    Key {
         table: "check",
         name: "domains",
         kind: "list of domains",
@@ -310,6 +383,11 @@ pub(crate) fn nearest_key(table: &str, written: &str) -> String {
 pub(crate) fn nearest_table(written: &str) -> String {
     let tables = TABLES.iter().filter(|table| !table.name.is_empty());
     nearest(written, tables.map(|table| (0, table.name, table.name.to_owned())))
+}
+
+/// What an unknown key under a domain was probably meant to be.
+pub(crate) fn nearest_rule_key(written: &str) -> String {
+    nearest(written, RULE_KEYS.iter().map(|name| (0, *name, (*name).to_owned())))
 }
 
 fn nearest(written: &str, candidates: impl Iterator<Item = (usize, &'static str, String)>) -> String {

@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::Settings;
 use super::file::File;
-use super::keys::{KEYS, LATER, TABLES, dotted, nearest_key, nearest_table};
+use super::keys::{
+    FREE, KEYS, LATER, RULE_KEYS, TABLES, dotted, nearest_key, nearest_rule_key, nearest_table,
+};
 use super::validate;
 use crate::present::visible::visible;
 
@@ -138,6 +140,7 @@ fn unknown_keys(table: &str, entries: &DeTable<'_>, complaints: &mut Complaints<
             complaints.add(key.span(), text);
         } else if TABLES.iter().any(|known| known.name == full) {
             match value.get_ref() {
+                DeValue::Table(inner) if FREE.contains(&full.as_str()) => rules(&full, inner, complaints),
                 DeValue::Table(inner) => unknown_keys(&full, inner, complaints),
                 _ => complaints.add(key.span(), format!("'{full}' is a table: write [{full}]")),
             }
@@ -148,6 +151,22 @@ fn unknown_keys(table: &str, entries: &DeTable<'_>, complaints: &mut Complaints<
                 let place = if table.is_empty() { String::new() } else { format!(" in [{table}]") };
                 format!("unknown key '{name}'{place}; did you mean '{}'?", nearest_key(table, name))
             };
+            complaints.add(key.span(), text);
+        }
+    }
+}
+
+/// A table whose keys are the owner's own: what stands under each is looked at.
+fn rules(table: &str, entries: &DeTable<'_>, complaints: &mut Complaints<'_>) {
+    for (of, value) in entries {
+        let DeValue::Table(inner) = value.get_ref() else { continue };
+        for key in inner.keys().filter(|key| !RULE_KEYS.contains(&&**key.get_ref())) {
+            let text = format!(
+                "unknown key '{}' for '{}' in [{table}]; did you mean '{}'?",
+                key.get_ref(),
+                of.get_ref(),
+                nearest_rule_key(key.get_ref())
+            );
             complaints.add(key.span(), text);
         }
     }

@@ -3,6 +3,7 @@
 //! [`Settings::load`] gives what the commands go by, checked once. What can fail: a file that cannot be read, or whose
 //! contents are wrong; [`ConfigError`] then names every place at once. Reads files, but no environment and no clock.
 
+mod enforce;
 mod file;
 mod keys;
 mod load;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub(crate) use enforce::{DefaultAnswer, Enforce, Listen, Overrides, Rule, UnderEnforce};
 pub(crate) use load::ConfigError;
 use mta_sts::policy_domain::PolicyDomain;
 use tlsward_net::guard::Allowed;
@@ -32,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) web: Option<Web>,
     /// Domains that are audited every hour.
     pub(crate) check: Option<Check>,
+    /// Answers for the mail server.
+    pub(crate) enforce: Option<Enforce>,
     /// What holds for reports on every road.
     pub(crate) receive: Receive,
     /// Reports by POST.
@@ -145,6 +149,7 @@ const DNS_PORT: u16 = 53;
 const WEB_PORT: u16 = 8460;
 const HTTPS_PORT: u16 = 8461;
 const SMTP_PORT: u16 = 8425;
+const ENFORCE_PORT: u16 = 8462;
 const DATA_DIR: &str = "./tlsward-data";
 const DATABASE: &str = "tlsward.db";
 
@@ -165,6 +170,7 @@ impl Settings {
             net: Net::default(),
             web: Some(Web::default()),
             check: None,
+            enforce: None,
             receive: Receive::default(),
             https: Some(Https::default()),
             smtp: Some(Smtp::default()),

@@ -20,8 +20,8 @@ file `tlsward serve` shows its pages on 127.0.0.1:8460, takes reports by POST on
 - Relative paths are relative to the file. Private keys are read from files of their own and never stand in it.
 - Port 0 takes any free port; the server prints which.
 - A size is a number of bytes, or a number with a unit: `\"512 KiB\"`, `\"64 MiB\"`, `\"2 GiB\"`.
-- At `SIGHUP` the file is read again: certificates, keys and `[receive] domains` are taken anew, and of every other change
-  the log says that it waits for a restart. A file with an error changes nothing.
+- At `SIGHUP` the file is read again: certificates, keys, `[receive] domains` and `[enforce.overrides]` are taken anew, and
+  of every other change the log says that it waits for a restart. A file with an error changes nothing.
 ";
 
 const EXAMPLE: &str = "\

@@ -26,6 +26,9 @@ fn every_key_of_the_reference_is_read_and_nothing_else_is() {
             }
             assert_eq!(loaded(&text).map(drop), Ok(()), "{text}");
         }
+        if FREE.contains(&table.name) {
+            continue;
+        }
         // serde names the fields it knows: they are those of the reference, no more and no fewer.
         let error = toml::from_str::<File>(&format!("{header}nonsense = 1")).unwrap_err();
         let known = error.message().split("expected").nth(1).unwrap_or_default();

@@ -9,6 +9,7 @@ use mta_sts::policy_domain::PolicyDomain;
 use tlsward_net::guard::{Allowed, NotAllowed};
 use toml::Spanned;
 
+use super::enforce::{Listen, enforce};
 use super::file::File;
 use super::load::Complaints;
 use super::{
@@ -24,6 +25,7 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
     let net = net(written.net.unwrap_or_default(), folder, complaints);
     let check = written.check.map(|table| Check { domains: audited(&table.domains, complaints) });
     let web = written.web.map(|table| web(table, complaints));
+    let enforce = written.enforce.map(|table| enforce(table, folder, complaints));
     let receive = written.receive.unwrap_or_default();
     let https = receive.https.map(|table| https(table, folder, complaints));
     let smtp = receive.smtp.map(|table| smtp(table, folder, complaints));
@@ -48,11 +50,17 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
     place(web.as_ref().map(|(_, at)| at), "web");
     place(https.as_ref().map(|(_, at)| at), "receive.https");
     place(smtp.as_ref().map(|(_, at)| at), "receive.smtp");
+    for (listen, span) in enforce.iter().flat_map(|(_, places)| places) {
+        if let Listen::Tcp(address) = listen {
+            place(Some(&(*address, span.clone())), "enforce");
+        }
+    }
     Settings {
         data_dir,
         database,
         net,
         check,
+        enforce: enforce.map(|(enforce, _)| enforce),
         web: web.map(|(web, _)| web),
         receive,
         https: https.map(|(https, _)| https),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tlsward_mta::socketmap::Dialect;
 use tlsward_web::report_endpoint::PATH;
 
 use super::shown;
@@ -17,6 +18,8 @@ pub(super) struct Places {
     /// With TLS or without.
     pub(super) https: Option<(SocketAddr, bool)>,
     pub(super) smtp: Option<(SocketAddr, MailProtocol)>,
+    /// Where the mail server asks for policies.
+    pub(super) enforce: Vec<String>,
     pub(super) database: PathBuf,
     pub(super) is_demo: bool,
 }
@@ -48,6 +51,9 @@ impl Places {
             };
             line("Reports by mail", &format!("{address} ({protocol})"));
         }
+        for place in &self.enforce {
+            line("Policies", &format!("{place} (socketmap)"));
+        }
         line("Database", &shown(&self.database));
         text.push('\n');
         if self.is_demo {
@@ -66,7 +72,11 @@ impl Places {
                     "Next: open http://{web}/start for the record to publish, so that reports come in."
                 );
             }
+            (None, None) if !self.enforce.is_empty() => {}
             (None, _) => text.push_str("Next: publish a TLSRPT record, so that reports come in.\n"),
+        }
+        if let Some(map) = self.enforce.first().and_then(|place| socketmap(place)) {
+            let _ = writeln!(text, "In Postfix's main.cf:\n  smtp_tls_policy_maps = {map}");
         }
         if let Some(url) = self.post_url() {
             let _ = writeln!(
@@ -77,6 +87,15 @@ impl Places {
         }
         text.push_str("Ctrl-C stops the server.\n");
         text
+    }
+}
+
+/// How Postfix asks at a place.
+fn socketmap(place: &str) -> Option<String> {
+    let map = Dialect::Classic.map_name();
+    match place.parse::<SocketAddr>() {
+        Ok(address) => Some(format!("socketmap:inet:{address}:{map}")),
+        Err(_) => place.strip_prefix("unix:").map(|path| format!("socketmap:unix:{path}:{map}")),
     }
 }
 
@@ -96,16 +115,31 @@ mod tests {
             web: Some(at(1)),
             https: Some((at(2), true)),
             smtp: Some((at(3), MailProtocol::Lmtp)),
+            enforce: vec!["127.0.0.1:4".to_owned(), "unix:/run/e".to_owned()],
             database: PathBuf::from("d/tlsward.db"),
             is_demo: false,
         };
         let text = places.text();
-        for part in
-            ["http://127.0.0.1:1/\n", "https://127.0.0.1:2/v1/tlsrpt\n", "127.0.0.1:3 (LMTP)", "d/tlsward.db"]
-        {
+        for part in [
+            "http://127.0.0.1:1/\n",
+            "https://127.0.0.1:2/v1/tlsrpt\n",
+            "127.0.0.1:3 (LMTP)",
+            "127.0.0.1:4 (socketmap)",
+            "unix:/run/e (socketmap)",
+            "= socketmap:inet:127.0.0.1:4:tlsward\n",
+            "d/tlsward.db",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let none = Places { web: None, https: None, smtp: None, database: PathBuf::new(), is_demo: false };
+        assert_eq!(socketmap("unix:/run/e").unwrap(), "socketmap:unix:/run/e:tlsward");
+        let none = Places {
+            web: None,
+            https: None,
+            smtp: None,
+            enforce: Vec::new(),
+            database: PathBuf::new(),
+            is_demo: false,
+        };
         assert!(!none.text().contains("Pages") && !none.text().contains("curl"));
         assert!(!none.text().contains("made up"));
         assert!(Places { is_demo: true, ..none }.text().contains("made up"));

@@ -59,6 +59,7 @@ impl Demo {
             net: asked.net.clone(),
             web: Some(asked.web.clone().unwrap_or_default()),
             check: None,
+            enforce: None,
             receive: Receive::default(),
             https: None,
             smtp: None,

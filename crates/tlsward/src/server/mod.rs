@@ -8,6 +8,7 @@ mod announce;
 mod audits;
 mod bind;
 mod demo;
+mod enforce;
 mod log;
 mod reload;
 mod shelf;
@@ -46,6 +47,7 @@ use crate::present::visible::visible;
 use crate::world;
 use bind::Bound;
 pub(crate) use demo::Demo;
+use enforce::Enforcement;
 pub(crate) use log::start as start_log;
 use reload::{Reload, Signals};
 use systemd::Inherited;
@@ -124,13 +126,16 @@ async fn serve(
     let smtp =
         bound(settings.smtp.as_ref().map(|smtp| smtp.listen), "receive.smtp", "reports by mail").await?;
     guarded(&settings, web.as_ref(), https.as_ref())?;
+    let asked =
+        settings.enforce.as_ref().map(|enforce| enforce::bind(enforce, &mut inherited)).transpose()?;
     inherited.close();
     let https_certificate = certificate(settings.https.as_ref().and_then(|https| https.tls.as_ref()))?;
     let smtp_certificate = certificate(settings.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref()))?;
     let control = bind::control(&settings.control_socket());
-    let world = match &settings.check {
-        Some(check) if !check.domains.is_empty() => Some(Arc::new(world::open(&settings.net).await?)),
-        _ => None,
+    let audits = settings.check.as_ref().is_some_and(|check| !check.domains.is_empty());
+    let world = match audits || settings.enforce.is_some() {
+        true => Some(Arc::new(world::open_soon(&settings.net).await?)),
+        false => None,
     };
 
     let (stop, shutdown) = watch::channel(false);
@@ -155,6 +160,7 @@ async fn serve(
         web: web.as_ref().map(|bound| bound.address),
         https: https.as_ref().map(|bound| (bound.address, https_certificate.is_some())),
         smtp: smtp.as_ref().zip(settings.smtp.as_ref()).map(|(bound, smtp)| (bound.address, smtp.protocol)),
+        enforce: asked.iter().flatten().map(|bound| bound.place.clone()).collect(),
         database: settings.database.clone(),
         is_demo: demo.is_some(),
     };
@@ -162,12 +168,23 @@ async fn serve(
         demo.fill(store.as_ref(), &rules).await?;
     }
 
+    let enforcement = match (&settings.enforce, &world) {
+        (Some(enforce), Some(world)) => {
+            Some(Enforcement::open(enforce, world, Arc::clone(&store), &mut registry).await?)
+        }
+        _ => None,
+    };
+    let enforcing = enforcement.as_ref().map(Enforcement::handle);
+
     let mut parts = Parts::new();
     parts.spawn(named("watchdog", systemd::live(shutdown.clone())));
     parts.spawn(named("queue", worker.run(shutdown)));
     let again = shelf::examine_again(Arc::clone(&store), rules.clone(), common.shutdown.clone());
     parts.spawn(named("shelf", again));
-    start_spool(&mut parts, &common, &settings, control);
+    start_control(&mut parts, &common, &settings, control, enforcing.clone());
+    if let (Some(enforcement), Some(asked)) = (enforcement, asked) {
+        enforcement.start(&mut parts, asked, &common.shutdown)?;
+    }
     if let (Some(bound), Some(smtp)) = (smtp, &settings.smtp) {
         start_smtp(&mut parts, &common, bound.socket, smtp, smtp_certificate.as_ref())?;
     }
@@ -197,7 +214,8 @@ async fn serve(
     announce::print(&place);
     systemd::ready();
 
-    let reload = Reload { config, settings, rules, demo, https: https_certificate, smtp: smtp_certificate };
+    let reload =
+        Reload { config, settings, rules, demo, https: https_certificate, smtp: smtp_certificate, enforcing };
     let outcome = reload::watch(signals, &reload, &mut parts).await;
     systemd::stopping();
     // Nobody listens only if every part has ended.
@@ -244,7 +262,13 @@ fn certificate(files: Option<&crate::config::KeyPair>) -> anyhow::Result<Option<
     files.map(|files| Certificate::load(files).map(Arc::new)).transpose()
 }
 
-fn start_spool(parts: &mut Parts, common: &Common, settings: &Settings, control: Option<UnixListener>) {
+fn start_control(
+    parts: &mut Parts,
+    common: &Common,
+    settings: &Settings,
+    control: Option<UnixListener>,
+    enforcing: Option<enforce::Handle>,
+) {
     let wake = Arc::new(Notify::new());
     let drain = Drain::new(
         settings.spool(),
@@ -260,6 +284,7 @@ fn start_spool(parts: &mut Parts, common: &Common, settings: &Settings, control:
             clock: SystemClock,
             budget: common.budget.clone(),
             inlet: common.inlet.clone(),
+            policies: enforcing.map(|handle| Arc::new(handle) as Arc<dyn control::Policies>),
         };
         parts.spawn(named("control", control::serve(listener, desk, common.shutdown.clone())));
     }

@@ -7,9 +7,10 @@ use anyhow::{Context as _, bail};
 use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::enforce;
 use super::tls::Certificate;
 use super::{Demo, Parts, rules, systemd};
-use crate::config::{KeyPair, Settings};
+use crate::config::{KeyPair, Overrides, Settings};
 
 /// The signals that are listened to.
 pub(super) struct Signals {
@@ -39,6 +40,7 @@ pub(super) struct Reload<'d> {
     pub(super) demo: Option<&'d Demo>,
     pub(super) https: Option<Arc<Certificate>>,
     pub(super) smtp: Option<Arc<Certificate>>,
+    pub(super) enforcing: Option<enforce::Handle>,
 }
 
 /// Waits until it is time to stop. An error means that a part ended by itself.
@@ -103,6 +105,14 @@ impl Reload<'_> {
             // Said once it is so: somebody may wait for the line.
             tracing::info!(domains, "other domains are managed from now on");
         }
+        if let (Some(handle), Some(enforce)) = (&self.enforcing, &fresh.enforce)
+            && handle.set_overrides(&enforce.overrides)
+        {
+            tracing::info!(
+                rules = enforce.overrides.len(),
+                "other rules for single domains hold from now on"
+            );
+        }
         for key in waits_for_restart(&self.settings, &fresh) {
             tracing::warn!(key, "changed in the configuration, and waits for a restart of the server");
         }
@@ -134,6 +144,9 @@ fn waits_for_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
             smtp.tls = smtp.tls.as_ref().map(|_| blank.clone());
         }
         settings.receive.domains.clear();
+        if let Some(enforce) = &mut settings.enforce {
+            enforce.overrides = Overrides::default();
+        }
         settings
     };
     let (old, new) = (without_files(old), without_files(new));
@@ -143,6 +156,7 @@ fn waits_for_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("net", old.net != new.net),
         ("web", old.web != new.web),
         ("check", old.check != new.check),
+        ("enforce", old.enforce != new.enforce),
         ("receive", old.receive != new.receive),
         ("receive.https", old.https != new.https),
         ("receive.smtp", old.smtp != new.smtp),

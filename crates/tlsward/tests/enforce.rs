@@ -1,0 +1,444 @@
+//! `tlsward serve` with `[enforce]`, asked as Postfix asks, on the lab's world over real sockets: what it answers, that
+//! a restart forgets nothing, what the owner can change, and how it lives with a service manager.
+
+#![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
+
+#[expect(dead_code, reason = "each test program uses its own part")]
+mod program;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use program::{Ran, tlsward};
+use rustix::process::{Pid, Signal, kill_process};
+use tlsward_engine::ports::RecordKind;
+use tlsward_lab::loopback::{self, Running};
+use tlsward_lab::world::{DnsTrouble, Mode, Page, Policy, World};
+
+/// Longer than anything takes: only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The name of the map, in its two dialects.
+const CLASSIC: &str = "tlsward";
+const REPORTING: &str = "tlsward-tlsrpt";
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the binary under test reads the clock, so its world must have the same"
+)]
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// A served world, and a folder with a configuration that leads there.
+struct Lab {
+    running: Running,
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    async fn start(world: &World) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let running = loopback::start(world).await.unwrap();
+        fs::write(folder.path().join("roots.pem"), &running.roots_pem).unwrap();
+        let lab = Self { running, folder };
+        lab.configure("trust-ad", "");
+        lab
+    }
+
+    /// `more` goes at the end, beginning inside `[enforce]`.
+    fn configure(&self, dnssec: &str, more: &str) {
+        let Running { dns, https_port, smtp_port, .. } = &self.running;
+        let text = format!(
+            "data_dir = 'data'\n[net]\ndns_servers = ['{dns}']\ndnssec = '{dnssec}'\ntrust_roots = 'roots.pem'\n\
+             https_port = {https_port}\nsmtp_port = {smtp_port}\nallow_private_addresses = true\n\
+             [web]\nlisten = '127.0.0.1:0'\n[enforce]\nlisten = ['127.0.0.1:0', 'unix:e.sock']\n{more}\n"
+        );
+        fs::write(self.config(), text).unwrap();
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("tlsward.toml")
+    }
+
+    fn serve(&self) -> Server {
+        Server::start(tlsward(), &self.config())
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        tlsward().args(arguments).arg("--config").arg(self.config()).output().unwrap().into()
+    }
+}
+
+/// A running server, killed when dropped.
+struct Server {
+    child: Child,
+    greeting: String,
+    log: Receiver<String>,
+}
+
+fn follow(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+impl Server {
+    fn start(mut command: Command, config: &Path) -> Self {
+        let mut child = command
+            .args(["serve", "--log", "debug", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = follow(child.stdout.take().unwrap());
+        let log = follow(child.stderr.take().unwrap());
+        let mut server = Self { child, greeting: String::new(), log };
+        loop {
+            match out.recv_timeout(PATIENCE) {
+                Ok(line) if line.starts_with("Ctrl-C") => return server,
+                Ok(line) => server.greeting.push_str(&format!("{line}\n")),
+                Err(_) => panic!("no greeting: {:?}", server.log.try_iter().collect::<Vec<_>>()),
+            }
+        }
+    }
+
+    /// What the greeting says after these words, line by line.
+    fn places(&self, what: &str) -> Vec<&str> {
+        self.greeting.lines().filter_map(|line| line.trim_start().strip_prefix(what)).map(str::trim).collect()
+    }
+
+    fn address(&self) -> String {
+        let places = self.places("Policies");
+        places
+            .iter()
+            .find(|place| place.starts_with("127.0.0.1:"))
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+
+    fn ask(&self, map: &str, key: &str) -> String {
+        ask(&mut connect(&self.address()), map, key)
+    }
+
+    fn wait_for(&self, part: &str) -> String {
+        loop {
+            let line =
+                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the log never said {part}"));
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let pages = self.places("Pages")[0].trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = connect(pages);
+        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {pages}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Stops it as a service manager does; how it ended.
+    fn stop(mut self) -> Option<i32> {
+        self.signal(Signal::TERM);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+fn say(stream: &mut impl Write, map: &str, key: &str) {
+    let question = format!("{map} {key}");
+    write!(stream, "{}:{question},", question.len()).unwrap();
+}
+
+/// A netstring's payload.
+fn hear(stream: &mut impl Read) -> String {
+    let mut length = 0;
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        match byte[0] {
+            b':' => break,
+            digit => length = length * 10 + usize::from(digit - b'0'),
+        }
+    }
+    let mut payload = vec![0; length + 1];
+    stream.read_exact(&mut payload).unwrap();
+    assert_eq!(payload.pop(), Some(b','));
+    String::from_utf8(payload).unwrap()
+}
+
+fn ask(stream: &mut (impl Read + Write), map: &str, key: &str) -> String {
+    say(stream, map, key);
+    hear(stream)
+}
+
+fn secure(domain: &str) -> String {
+    format!("OK secure match=mx1.{domain} servername=hostname")
+}
+
+fn policy(mode: Mode, domain: &str) -> Policy {
+    Policy { mode, mx: vec![format!("mx1.{domain}")], max_age: 604_800 }
+}
+
+/// Proves: C8, E1, E5, E7, E8, E9, S4, S5, S6, S10
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mail_server_is_told_what_each_domain_asks_for_in_both_dialects() {
+    let mut world = World::loopback(now());
+    world.domain("enforce.test").add().unwrap();
+    world.domain("testing.test").policy(Mode::Testing).add().unwrap();
+    world.domain("none.test").policy(Mode::None).add().unwrap();
+    world.domain("bare.test").no_policy().add().unwrap();
+    world.domain("broken.test").add().unwrap();
+    world.serve("broken.test", &Page::status(404));
+    world.domain("dane.test").no_policy().dane().add().unwrap();
+    world.domain("both.test").dane().add().unwrap();
+    let lab = Lab::start(&world).await;
+    let server = lab.serve();
+    let quoted = "policy_type=sts policy_domain=enforce.test mx_host_pattern=mx1.enforce.test { policy_string = version: \
+                  STSv1 } { policy_string = mode: enforce } { policy_string = mx: mx1.enforce.test }";
+    let enforced = secure("enforce.test");
+    let mut stream = connect(&server.address());
+    for (key, classic, reporting) in [
+        ("enforce.test", enforced.as_str(), format!("{enforced} {quoted}")),
+        ("Enforce.TEST", &enforced, format!("{enforced} {quoted}")),
+        ("[enforce.test]:25", &enforced, format!("{enforced} {quoted}")),
+        (
+            "testing.test",
+            "NOTFOUND ",
+            "OK may servername=hostname policy_type=sts policy_domain=testing.test".to_owned(),
+        ),
+        ("none.test", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        ("bare.test", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        ("broken.test", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        ("nowhere.test", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        ("sub.enforce.test", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        (".enforce.test", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        ("[127.0.0.1]:25", "NOTFOUND ", "NOTFOUND ".to_owned()),
+        ("dane.test", "OK dane", "OK dane".to_owned()),
+        ("both.test", "OK dane-only", "OK dane-only".to_owned()),
+    ] {
+        // Twice: found out, then ready.
+        for _ in 0..2 {
+            assert_eq!(ask(&mut stream, CLASSIC, key), classic, "{key}");
+            let said = ask(&mut stream, REPORTING, key);
+            assert!(said.starts_with(&reporting), "{key}: {said}");
+        }
+    }
+    let refused = ask(&mut stream, "QUERY", "enforce.test");
+    assert!(refused.starts_with("PERM ") && refused.contains(REPORTING), "{refused}");
+
+    let path = lab.folder.path().join("e.sock");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+    assert_eq!(ask(&mut UnixStream::connect(&path).unwrap(), CLASSIC, "enforce.test"), enforced);
+    let metrics = server.metrics();
+    for line in [
+        "tlsward_enforce_answers_total{outcome=\"secure\"} 13\n",
+        "tlsward_enforce_answers_total{outcome=\"may\"} 2\n",
+        "tlsward_enforce_answers_total{outcome=\"refused\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// The names in front of the domain do not answer any more, and no policy host is found: what was held is enforced.
+/// Proves: C1, C2
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_without_dns_still_enforces() {
+    let mut world = World::loopback(now());
+    world.domain("enforce.test").add().unwrap();
+    let lab = Lab::start(&world).await;
+    lab.configure("off", "");
+    let server = lab.serve();
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), secure("enforce.test"));
+    assert_eq!(server.stop(), Some(0));
+    let Lab { running, folder } = lab;
+    let config = folder.path().join("tlsward.toml");
+    drop(running);
+
+    let server = Server::start(tlsward(), &config);
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), secure("enforce.test"));
+    drop(server);
+    // With DANE in use it may have to wait for its records (RFC 7672 §2.1.2), and is not let go without TLS either.
+    let text = fs::read_to_string(&config).unwrap().replace("dnssec = 'off'", "dnssec = 'trust-ad'");
+    fs::write(&config, text).unwrap();
+    let server = Server::start(tlsward(), &config);
+    let said = server.ask(CLASSIC, "enforce.test");
+    assert!(said.starts_with("TEMP ") || said == secure("enforce.test"), "{said}");
+}
+
+/// Proves: C2, C3
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_is_told_in_the_log_with_what_can_be_done() {
+    let mut world = World::loopback(now());
+    world.domain("dane.test").no_policy().dane().add().unwrap();
+    world.disturb("_25._tcp.mx1.dane.test", Some(RecordKind::Tlsa), DnsTrouble::ServFail);
+    let lab = Lab::start(&world).await;
+    let server = lab.serve();
+    let said = server.ask(CLASSIC, "dane.test");
+    assert!(said.starts_with("TEMP "), "no clear text because a look-up failed: {said}");
+    let line = server.wait_for("mail is deferred");
+    assert!(line.contains("dane.test") && line.contains("tlsward policy refresh"), "{line}");
+    assert!(server.metrics().contains("tlsward_enforce_answers_total{outcome=\"deferred\"} 1\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_can_have_a_policy_fetched_anew_and_forgotten() {
+    let mut world = World::loopback(now());
+    world.domain("enforce.test").add().unwrap();
+    world.domain("bare.test").no_policy().add().unwrap();
+    let mut lab = Lab::start(&world).await;
+    let ran = lab.run(&["policy", "refresh", "enforce.test"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("is it running"), "{}", ran.err);
+
+    let server = lab.serve();
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), secure("enforce.test"));
+    lab.running
+        .edit(|world| world.publish("enforce.test", "20270101000000", policy(Mode::None, "enforce.test")))
+        .await
+        .unwrap();
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), secure("enforce.test"));
+    let ran = lab.run(&["policy", "refresh", "enforce.test"]);
+    assert_eq!(ran.code, Some(0), "{} {}", ran.out, ran.err);
+    assert!(ran.out.starts_with("enforce.test: "), "{}", ran.out);
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), "NOTFOUND ");
+    assert_eq!(lab.run(&["policy", "refresh", "bare.test"]).code, Some(1));
+
+    let ran = lab.run(&["policy", "forget", "enforce.test", "--json"]);
+    let line: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &line["result"]), (Some(0), &"done".into()), "{line}");
+    assert_eq!(lab.run(&["policy", "forget", "enforce.test"]).code, Some(1));
+    for arguments in
+        [&["policy", "refresh", "a b"][..], &["policy", "forget", "[192.0.2.1]"], &["policy", "refresh"]]
+    {
+        assert_eq!(lab.run(arguments).code, Some(64), "{arguments:?}");
+    }
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owners_rules_go_before_what_a_domain_publishes_and_change_at_a_reload() {
+    let mut world = World::loopback(now());
+    world.domain("enforce.test").add().unwrap();
+    world.domain("bare.test").no_policy().add().unwrap();
+    let lab = Lab::start(&world).await;
+    let rules = "default = 'may'\n[enforce.overrides]\n'enforce.test' = 'exempt'\n\
+                 '.partner.test' = { level = 'secure', match = ['*.partner.test'] }\n";
+    lab.configure("trust-ad", rules);
+    let server = lab.serve();
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), "NOTFOUND ");
+    assert_eq!(
+        server.ask(REPORTING, "mail.partner.test"),
+        "OK secure match=.partner.test servername=hostname"
+    );
+    assert_eq!(server.ask(CLASSIC, "bare.test"), "OK may", "the default");
+
+    lab.configure("trust-ad", "default = 'encrypt'\n[enforce.overrides]\n'bare.test' = 'none'\n");
+    server.signal(Signal::HUP);
+    server.wait_for("waits for a restart");
+    server.wait_for("configuration read again");
+    assert_eq!(server.ask(CLASSIC, "enforce.test"), secure("enforce.test"));
+    assert_eq!(server.ask(CLASSIC, "bare.test"), "OK none");
+    assert_eq!(server.ask(CLASSIC, "nowhere.test"), "OK may", "another default waits for a restart");
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// A shell gives it the socket on its standard input, as the third descriptor, under its own process id.
+fn activated(socket: &TcpListener, name: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "export LISTEN_PID=$$; exec \"$@\" 3<&0 0</dev/null",
+        "sh",
+        env!("CARGO_BIN_EXE_tlsward"),
+    ]);
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name).env_remove("TLSWARD_CONFIG");
+    command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_was_handed_over_stays_open_over_a_restart() {
+    let mut world = World::loopback(now());
+    world.domain("enforce.test").add().unwrap();
+    let lab = Lab::start(&world).await;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    for _ in 0..2 {
+        // Nobody answers yet, and nobody is turned away.
+        let mut early = connect(&address);
+        say(&mut early, CLASSIC, "enforce.test");
+        let server = Server::start(activated(&socket, "enforce"), &lab.config());
+        assert_eq!(hear(&mut early), secure("enforce.test"));
+        assert_eq!(
+            server.places("Policies").len(),
+            1,
+            "it stands in for what is configured: {}",
+            server.greeting
+        );
+        assert!(server.places("Policies")[0].starts_with(&address), "{}", server.greeting);
+        assert_eq!(server.stop(), Some(0));
+    }
+    let server = Server::start(activated(&socket, "nonsense"), &lab.config());
+    server.wait_for("no part of the configuration takes");
+    assert_eq!(server.places("Policies").len(), 2);
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_under_way_is_answered_before_the_server_ends() {
+    let mut world = World::loopback(now());
+    world.domain("slow.test").no_policy().add().unwrap();
+    world.disturb("slow.test", None, DnsTrouble::Silent);
+    world.disturb("_mta-sts.slow.test", None, DnsTrouble::Silent);
+    let mut lab = Lab::start(&world).await;
+    let mut server = lab.serve();
+    let mut stream = connect(&server.address());
+    say(&mut stream, CLASSIC, "slow.test");
+    server.wait_for("looked up");
+    server.signal(Signal::TERM);
+    server.wait_for("stopping");
+    // It still looks: what DNS says from now on is told, if it comes in time.
+    lab.running.edit(|world| world.dns_trouble.clear()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(":NOTFOUND ") || answer.contains(":TEMP "), "{answer}");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}

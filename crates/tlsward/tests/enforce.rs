@@ -21,7 +21,7 @@ use program::{Ran, tlsward};
 use rustix::process::{Pid, Signal, kill_process};
 use tlsward_engine::ports::RecordKind;
 use tlsward_lab::loopback::{self, Running};
-use tlsward_lab::world::{DnsTrouble, Mode, Page, Policy, World};
+use tlsward_lab::world::{DnsTrouble, Mode, Page, Policy, ResolverKind, World};
 
 /// Longer than anything takes: only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -316,6 +316,26 @@ async fn trouble_is_told_in_the_log_with_what_can_be_done() {
     let line = server.wait_for("mail is deferred");
     assert!(line.contains("dane.test") && line.contains("tlsward policy refresh"), "{line}");
     assert!(server.metrics().contains("tlsward_enforce_answers_total{outcome=\"deferred\"} 1\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_owner_must_know_is_an_alert_in_the_log_and_in_the_metrics() {
+    let mut world = World::loopback(now());
+    world.domain("both.test").dane().add().unwrap();
+    world.resolver = ResolverKind::Stripping;
+    let lab = Lab::start(&world).await;
+    let server = lab.serve();
+    let line = server.wait_for("dnssec-unusable");
+    assert!(line.contains("ERROR") && line.contains("DANE is out of use"), "{line}");
+    let metrics = server.metrics();
+    for line in
+        ["tlsward_alerts{rule=\"dnssec-unusable\"} 1\n", "tlsward_alerts{rule=\"policy-expired\"} 0\n"]
+    {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    // Without DNSSEC the policy is what is left to go by.
+    assert_eq!(server.ask(CLASSIC, "both.test"), secure("both.test"));
+    assert!(server.metrics().contains("tlsward_enforce_policies 1\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

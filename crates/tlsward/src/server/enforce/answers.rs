@@ -131,7 +131,7 @@ impl<S: Source, C: Clock> Answers for Desk<S, C> {
         if let Some(ready) = inner.map.get(dialect, key, now) {
             return Answer::Ready(inner.said(&ready));
         }
-        let begun = inner.map.epoch();
+        let begun = inner.map.epoch(key);
         let Ok(hop) = NextHop::parse(key) else {
             // Addresses and paths have no policy, and of what is no next hop there is nothing to say.
             return Answer::Ready(

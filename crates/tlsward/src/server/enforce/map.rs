@@ -2,9 +2,12 @@
 //!
 //! Read synchronously, by one look into one shard. An answer is dropped when its time is over, when its domain's answer
 //! changed, and where there is no room; then it is rendered again. Bounded in number and in bytes, whatever is asked.
+//!
+//! Keys are kept as they were asked, if the domain stands in them as it is: then everything that is kept of a domain is
+//! in one shard, under a few beginnings, and is found again without a list of it. Other spellings are rendered each time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use mta_sts::policy_domain::PolicyDomain;
@@ -42,7 +45,6 @@ pub(super) struct Ready {
 #[derive(Debug)]
 struct Entry {
     ready: Ready,
-    domain: PolicyDomain,
     good_until: UnixTime,
 }
 
@@ -53,6 +55,8 @@ struct Shard {
     bytes: usize,
     /// Where making room goes on.
     hand: Box<str>,
+    /// Changes that were seen.
+    epoch: u64,
 }
 
 /// When an answer was begun to be found out, in changes that were seen.
@@ -64,7 +68,6 @@ pub(super) struct Epoch(u64);
 pub(super) struct Map {
     shards: Vec<RwLock<Shard>>,
     room: Room,
-    epoch: AtomicU64,
 }
 
 impl Map {
@@ -72,7 +75,7 @@ impl Map {
     pub(super) fn new(room: Room) -> Self {
         let room = Room { entries: (room.entries / SHARDS).max(1), bytes: room.bytes / SHARDS };
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
-        Self { shards, room, epoch: AtomicU64::new(0) }
+        Self { shards, room }
     }
 
     /// The answer, if it still holds.
@@ -83,8 +86,8 @@ impl Map {
     }
 
     /// To be asked before an answer is found out.
-    pub(super) fn epoch(&self) -> Epoch {
-        Epoch(self.epoch.load(Ordering::SeqCst))
+    pub(super) fn epoch(&self, key: &str) -> Epoch {
+        Epoch(read(self.shard(key)).epoch)
     }
 
     /// Keeps an answer. One that was begun before the last change is not kept: it may be what changed.
@@ -96,13 +99,12 @@ impl Map {
         good_until: UnixTime,
         (begun, now): (Epoch, UnixTime),
     ) {
-        if key.len() > LONGEST_KEY || good_until <= now {
+        if key.len() > LONGEST_KEY || good_until <= now || host_of(key) != domain.as_str() {
             return;
         }
-        let entry = Entry { ready: ready.clone(), domain: domain.clone(), good_until };
+        let entry = Entry { ready: ready.clone(), good_until };
         let mut shard = write(self.shard(key));
-        // Looked at under the lock that a change takes after it has counted itself.
-        if self.epoch() != begun {
+        if Epoch(shard.epoch) != begun {
             return;
         }
         shard.bytes += cost(key, &entry);
@@ -116,12 +118,20 @@ impl Map {
 
     /// Drops what is kept of these domains.
     pub(super) fn drop_domains(&self, domains: &BTreeSet<PolicyDomain>) {
-        self.drop_where(|entry| domains.contains(&entry.domain));
+        for domain in domains {
+            let domain = domain.as_str();
+            let mut shard = write(self.shard(domain));
+            shard.epoch += 1;
+            shard.drop_domain(domain);
+        }
     }
 
     /// Drops everything.
     pub(super) fn clear(&self) {
-        self.drop_where(|_| true);
+        for shard in &self.shards {
+            let mut shard = write(shard);
+            *shard = Shard { epoch: shard.epoch + 1, ..Shard::default() };
+        }
     }
 
     /// How many answers are kept.
@@ -129,16 +139,9 @@ impl Map {
         self.shards.iter().map(|shard| read(shard).len()).sum()
     }
 
-    fn drop_where(&self, goes: impl Fn(&Entry) -> bool) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-        for shard in &self.shards {
-            write(shard).retain(|entry| !goes(entry));
-        }
-    }
-
     fn shard(&self, key: &str) -> &RwLock<Shard> {
         // FNV-1a. Whoever chooses keys of one shard makes that one full, and gains answers rendered again.
-        let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        let hash = host_of(key).bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         &self.shards[usize::try_from(hash >> 32).unwrap_or(0) % SHARDS]
@@ -167,6 +170,26 @@ impl Shard {
         }
     }
 
+    /// What was asked about the domain: itself, with a port, in brackets.
+    fn drop_domain(&mut self, domain: &str) {
+        let (with_port, in_brackets) = (format!("{domain}:"), format!("[{domain}]"));
+        let Self { entries, bytes, .. } = self;
+        for entries in entries {
+            let mut keys: Vec<Box<str>> = Vec::new();
+            keys.extend(entries.contains_key(domain).then(|| domain.into()));
+            for beginning in [with_port.as_str(), &in_brackets] {
+                let from = entries.range::<str, _>((Bound::Included(beginning), Bound::Unbounded));
+                let of_it = from.map(|(key, _)| key).take_while(|key| key.starts_with(beginning));
+                keys.extend(of_it.cloned());
+            }
+            for key in keys {
+                if let Some(entry) = entries.remove(&key) {
+                    *bytes = bytes.saturating_sub(cost(&key, &entry));
+                }
+            }
+        }
+    }
+
     /// What is over goes first, then an eighth of the rest, round and round: which answers are asked for is not noted.
     fn make_room(&mut self, room: Room, now: UnixTime) {
         self.retain(|entry| now < entry.good_until);
@@ -176,7 +199,7 @@ impl Shard {
         }
         while self.is_over(goal) {
             let next = |entries: &BTreeMap<Box<str>, Entry>, from: &str| {
-                let after = (std::ops::Bound::Excluded(from), std::ops::Bound::Unbounded);
+                let after = (Bound::Excluded(from), Bound::Unbounded);
                 entries.range::<str, _>(after).next().map(|(key, _)| key.clone())
             };
             let following = self.entries.iter().filter_map(|entries| next(entries, &self.hand)).min();
@@ -196,9 +219,15 @@ impl Shard {
     }
 }
 
+/// The host of a key as it stands there.
+fn host_of(key: &str) -> &str {
+    let host = key.strip_prefix('[').unwrap_or(key);
+    &host[..host.find([']', ':']).unwrap_or(host.len())]
+}
+
 /// About what an entry takes.
 fn cost(key: &str, entry: &Entry) -> usize {
-    size_of::<Entry>() + 64 + key.len() + entry.domain.as_str().len() + entry.ready.reply.as_bytes().len()
+    size_of::<Entry>() + 64 + key.len() + entry.ready.reply.as_bytes().len()
 }
 
 fn index(dialect: Dialect) -> usize {

@@ -11,7 +11,7 @@ fn ready(text: &str) -> Ready {
 }
 
 fn keep(map: &Map, key: &str, text: &str, good_until: UnixTime) {
-    let begun = map.epoch();
+    let begun = map.epoch(key);
     map.keep((Dialect::Classic, key), &ready(text), &domain(key), good_until, (begun, 0));
 }
 
@@ -35,14 +35,19 @@ fn a_change_drops_its_domain_under_every_key_and_no_other() {
     let map = Map::new(Room::default());
     keep(&map, "a.example", "secure", 10);
     keep(&map, "b.example", "secure", 10);
-    let begun = map.epoch();
-    for key in ["[a.example]:587", "A.example"] {
-        map.keep((Dialect::TlsRpt, key), &ready("x"), &domain("a.example"), 10, (begun, 0));
+    for key in ["[a.example]:587", "[a.example]", "a.example:25", "A.example", "a.example."] {
+        map.keep((Dialect::TlsRpt, key), &ready("x"), &domain("a.example"), 10, (map.epoch(key), 0));
+        let others = ["xa.example", "a.example.org", "[a.example.org]:25"];
+        for key in others {
+            let domain = domain(key.trim_start_matches('[').split(']').next().unwrap());
+            map.keep((Dialect::Classic, key), &ready("x"), &domain, 10, (map.epoch(key), 0));
+        }
     }
-    assert_eq!(map.len(), 4);
+    // Of other spellings nothing is kept but what the domain stands in as it is.
+    assert_eq!(map.len(), 2 + 3 + 3);
     map.drop_domains(&BTreeSet::from([domain("a.example")]));
-    assert_eq!(map.len(), 1);
-    assert!(said(&map, "b.example", 0).is_some());
+    assert_eq!(map.len(), 1 + 3);
+    assert!(said(&map, "b.example", 0).is_some() && said(&map, "[a.example.org]:25", 0).is_some());
     map.clear();
     assert_eq!(map.len(), 0);
     assert!(map.shards.iter().all(|shard| read(shard).bytes == 0));
@@ -51,8 +56,8 @@ fn a_change_drops_its_domain_under_every_key_and_no_other() {
 #[test]
 fn an_answer_from_before_a_change_is_not_kept_after_it() {
     let map = Map::new(Room::default());
-    let begun = map.epoch();
-    map.drop_domains(&BTreeSet::new());
+    let begun = map.epoch("a.example");
+    map.drop_domains(&BTreeSet::from([domain("a.example")]));
     map.keep((Dialect::Classic, "a.example"), &ready("old"), &domain("a.example"), 10, (begun, 0));
     assert_eq!(map.len(), 0);
 }
@@ -76,7 +81,7 @@ fn it_is_bounded_in_number_and_in_bytes() {
     assert_eq!(bytes, counted, "what goes is counted off");
 
     let long = format!("[a.example]:{}", "1".repeat(400));
-    map.keep((Dialect::Classic, &long), &ready("x"), &domain("a.example"), 10, (map.epoch(), 0));
+    map.keep((Dialect::Classic, &long), &ready("x"), &domain("a.example"), 10, (map.epoch(&long), 0));
     assert!(said(&map, &long, 0).is_none());
 }
 
@@ -94,9 +99,9 @@ fn what_is_over_goes_before_what_holds() {
         keep(&map, &format!("old{number}.example"), "secure", 5);
         keep(&map, &format!("d{number}.example"), "secure", 100);
     }
-    let begun = map.epoch();
     for number in 0..300 {
         let key = format!("new{number}.example");
+        let begun = map.epoch(&key);
         map.keep((Dialect::Classic, &key), &ready("x"), &domain(&key), 100, (begun, 50));
     }
     assert!((0..300).all(|number| said(&map, &format!("new{number}.example"), 50).is_some()));

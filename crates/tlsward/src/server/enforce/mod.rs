@@ -50,6 +50,7 @@ pub(super) struct Enforcement {
     resolver: PolicyResolver,
     driver: PolicyDriver,
     alerts: Arc<Board>,
+    news: Feed<News>,
     desk: Desk<Asking<PolicyResolver>, SystemClock>,
 }
 
@@ -75,6 +76,8 @@ impl Enforcement {
             ..Options::default()
         };
         let alerts = Arc::new(Board::default());
+        // Before there can be any.
+        let news = alerts.listen();
         let (net, roots) = (Arc::new(world.net.clone()), Arc::clone(&world.roots));
         let opened = Resolver::open(net, roots, store, SystemClock, Arc::clone(&alerts), options).await;
         let (resolver, driver) = opened.context("the policies that are kept cannot be read")?;
@@ -89,7 +92,7 @@ impl Enforcement {
         let counts = Counts::register(registry);
         let desk = Desk::new(source, SystemClock, choices, enforce.overrides.clone(), counts);
         gauges::register(registry, &desk, &resolver, &alerts);
-        Ok(Self { resolver, driver, alerts, desk })
+        Ok(Self { resolver, driver, alerts, news, desk })
     }
 
     /// What others may do with it.
@@ -105,14 +108,14 @@ impl Enforcement {
         bound: Vec<Bound>,
         shutdown: &watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let Self { resolver, driver, alerts, desk } = self;
+        let Self { resolver, driver, news, desk, .. } = self;
         let policies = resolver.remembered().policies;
         tracing::info!(policies, overrides = desk.overrides(), "enforcing; policies are held from before");
         parts.spawn(named(
             "policy changes",
             follow_changes(desk.clone(), resolver.listen_to_changes(), shutdown.clone()),
         ));
-        parts.spawn(named("alerts", follow_alerts(alerts.listen(), shutdown.clone())));
+        parts.spawn(named("alerts", follow_alerts(news, shutdown.clone())));
         // Look-ups go on until the last question under way is answered.
         let (last, answered) = oneshot::channel::<()>();
         let driving = driver.run(async move { drop(answered.await) });

@@ -112,3 +112,110 @@ fn quote(policy: &Policy, domain: &PolicyDomain) -> StsAttributes {
         failure: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mta_sts::policy;
+
+    use super::*;
+
+    const HOSTS: [&str; 3] = ["mx1.example", "mx2.example", "outside.test"];
+
+    fn policy(mode: &str) -> Policy {
+        let body = format!("version: STSv1\nmode: {mode}\nmx: *.example\nmax_age: 9\n");
+        policy::parse(body.as_bytes()).into_usable().unwrap()
+    }
+
+    /// Everything that can be seen of three hosts, and of DNS as a whole.
+    fn every_sight() -> Vec<DaneSeen> {
+        let terms =
+            [None, Some(Terms::Usable), Some(Terms::NoneUsable), Some(Terms::Unknown("SERVFAIL".into()))];
+        let mut all = vec![
+            DaneSeen::Off,
+            DaneSeen::Unusable("AD is stripped".into()),
+            DaneSeen::NotDone,
+            DaneSeen::MxUnknown("SERVFAIL".into()),
+        ];
+        for number in 0..terms.len().pow(3) {
+            let of = |place: u32| terms[number / terms.len().pow(place) % terms.len()].clone();
+            let special = HOSTS.iter().zip(0..).filter_map(|(host, place)| {
+                of(place).map(|terms| SpecialHost { host: (*host).into(), terms })
+            });
+            all.push(DaneSeen::Hosts { special: special.collect(), plain: 1 });
+        }
+        all
+    }
+
+    fn has(seen: &DaneSeen, hosts: &[&str], wanted: fn(&Terms) -> bool) -> bool {
+        match seen {
+            DaneSeen::Hosts { special, .. } => {
+                special.iter().any(|host| hosts.contains(&&*host.host) && wanted(&host.terms))
+            }
+            _ => false,
+        }
+    }
+
+    const fn usable(terms: &Terms) -> bool {
+        matches!(terms, Terms::Usable)
+    }
+
+    const fn unknown(terms: &Terms) -> bool {
+        matches!(terms, Terms::Unknown(_))
+    }
+
+    /// Whatever is seen of DANE, an enforced policy is never told as anything that a stranger's certificate satisfies.
+    ///
+    /// Proves: E1, E7, K1
+    #[test]
+    fn an_enforced_policy_is_never_told_as_less() {
+        let domain = PolicyDomain::parse("example").unwrap();
+        let id = PolicyId::parse("a").unwrap();
+        let enforce = policy("enforce");
+        let named = &HOSTS[..2];
+        for seen in every_sight() {
+            let (told, why) = decide(&domain, Sts::Policy(&enforce, &id), &seen);
+            match told {
+                MtaPolicy::Apply(PolicyReply { level: Level::DaneOnly, .. }) => {
+                    assert!(has(&seen, named, usable), "{seen:?}");
+                }
+                MtaPolicy::Apply(PolicyReply { level: Level::Secure(patterns), sts, send_server_name }) => {
+                    assert_eq!(patterns, enforce.mx());
+                    assert!(sts.is_some_and(|sts| sts.failure.is_none()) && send_server_name);
+                    assert!(!has(&seen, named, usable) && !has(&seen, named, unknown), "{seen:?}");
+                }
+                MtaPolicy::TryLater(_) => assert!(has(&seen, named, unknown), "{seen:?}"),
+                other => panic!("{other:?} for {seen:?}"),
+            }
+            assert!(!why.text().contains("  ") && why.text().ends_with('.'), "{}", why.text());
+        }
+    }
+
+    /// Without an enforced policy, what DANE rests on and cannot be looked up makes mail wait, and nothing else does.
+    ///
+    /// Proves: E8, E9, K1
+    #[test]
+    fn without_an_enforced_policy_mail_waits_for_dane_alone() {
+        let domain = PolicyDomain::parse("example").unwrap();
+        let id = PolicyId::parse("a").unwrap();
+        let testing = policy("testing");
+        for seen in every_sight() {
+            let cases = [Sts::Policy(&testing, &id), Sts::None(NoPolicyWhy::NoRecord)];
+            for (sts, is_testing) in cases.into_iter().zip([true, false]) {
+                let (told, _) = decide(&domain, sts, &seen);
+                let waits = matches!(told, MtaPolicy::TryLater(_));
+                let is_in_doubt = matches!(seen, DaneSeen::MxUnknown(_))
+                    || has(&seen, &HOSTS, unknown) && !has(&seen, &HOSTS, usable);
+                assert_eq!(waits, is_in_doubt, "{seen:?}");
+                match told {
+                    MtaPolicy::NotFound => assert!(!is_testing),
+                    MtaPolicy::TryLater(_) => {}
+                    MtaPolicy::Apply(reply) => {
+                        let is_dane = has(&seen, &HOSTS, |_| true);
+                        assert_eq!(reply.level, if is_dane { Level::Dane } else { Level::May }, "{seen:?}");
+                        assert_eq!(reply.sts.is_some(), is_testing, "{seen:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -5,9 +5,11 @@
 mod alerts;
 mod bounds;
 mod cache;
+mod catalogue;
 mod commands;
 mod dane;
 mod first_contact;
 mod network;
 mod stage;
 mod under_attack;
+mod weeks;

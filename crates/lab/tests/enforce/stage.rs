@@ -1,6 +1,7 @@
 //! A sender with its resolver in the world, on the virtual clock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -25,13 +26,16 @@ pub(crate) const DOMAIN: &str = "alpha.test";
 /// Longer than the world's TTLs.
 pub(crate) const AFTER_TTL: u64 = 301;
 
-/// The executor's clock as the engine's.
+/// The executor's clock as the engine's, which may be ahead of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Time(pub(crate) executor::Clock);
+pub(crate) struct Time {
+    clock: executor::Clock,
+    ahead: Arc<AtomicI64>,
+}
 
 impl Clock for Time {
     fn now(&self) -> UnixTime {
-        self.0.now()
+        self.clock.now() + self.ahead.load(Ordering::Relaxed)
     }
 }
 
@@ -47,6 +51,7 @@ pub(crate) struct Stage<P = MemoryStore> {
     pub(crate) options: Options,
     pub(crate) resolver: Handle<P>,
     roots: Arc<TrustRoots>,
+    time: Time,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -75,14 +80,16 @@ impl<P: Policies> Stage<P> {
         let network = Network::new(MemoryWorld::new(world, executor.clock()));
         let roots = Arc::new(TrustRoots::from_der(&[pki.trusted_root().unwrap()]).unwrap());
         let store = Arc::new(store);
-        let (board, news, resolver, stop) = open(&mut executor, &network, &roots, &store, &options);
-        Self { executor, network, store, board, news, options, resolver, roots, stop: Some(stop) }
+        let time = Time { clock: executor.clock(), ahead: Arc::default() };
+        let (board, news, resolver, stop) = open(&mut executor, &network, &roots, &store, &options, &time);
+        Self { executor, network, store, board, news, options, resolver, roots, time, stop: Some(stop) }
     }
 
     /// The process ends and another one begins; only the store is left.
     pub(crate) fn restart(&mut self) {
         drop(self.stop.take());
-        let opened = open(&mut self.executor, &self.network, &self.roots, &self.store, &self.options);
+        let Self { executor, network, roots, store, options, time, .. } = self;
+        let opened = open(executor, network, roots, store, options, time);
         let (board, news, resolver, stop) = opened;
         (self.board, self.news, self.resolver, self.stop) = (board, news, resolver, Some(stop));
     }
@@ -109,6 +116,11 @@ impl<P: Policies> Stage<P> {
 
     pub(crate) fn now(&self) -> UnixTime {
         self.executor.clock().now()
+    }
+
+    /// The sender's clock is so many seconds ahead of the world's from now on.
+    pub(crate) fn ahead(&mut self, seconds: i64) {
+        self.time.ahead.store(seconds, Ordering::Relaxed);
     }
 
     pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut World)) {
@@ -158,6 +170,7 @@ fn open<P: Policies>(
     roots: &Arc<TrustRoots>,
     store: &Arc<P>,
     options: &Options,
+    time: &Time,
 ) -> Opened<P> {
     let board = Arc::new(Board::default());
     let news = board.listen();
@@ -166,7 +179,7 @@ fn open<P: Policies>(
         Arc::new(network.clone()),
         Arc::clone(roots),
         Arc::clone(store),
-        Time(clock.clone()),
+        time.clone(),
         Arc::clone(&board),
         options.clone(),
     );

@@ -37,7 +37,7 @@ const FETCH_LIMIT: Duration = Duration::from_secs(75);
 /// nothing.
 pub(super) const LEAST_SECS: u32 = 30;
 /// That nothing is there is remembered for so long at most, and so are hosts and their TLSA records.
-const MOST_SECS: u32 = 3_600;
+pub(super) const MOST_SECS: u32 = 3_600;
 
 /// Why a domain's policy is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,8 @@ enum Boarding {
 impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
     /// Looks up what is not known of a next hop, and tells everybody who waits.
     pub(super) async fn fly(&self, hop: &NextHop) {
+        // Should it come to no end, those who wait learn that.
+        let landing = OnDrop(|| drop(self.state().land(hop)));
         let (flown, ()) = join(self.policy_side(&hop.domain, Errand::Needed), self.mail_side(hop)).await;
         let now = self.clock.now();
         let (waiters, answer) = {
@@ -86,6 +88,8 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             let answer = known.unwrap_or_else(|| state.late(hop, now, Why::Pending));
             (state.land(hop), answer)
         };
+        // It has landed; the next one may have begun already.
+        std::mem::forget(landing);
         for waiter in waiters {
             // Who no longer listens was told something else already.
             drop(waiter.send(answer.clone()));
@@ -108,7 +112,10 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
                 Boarding::Ours => break,
             }
         }
-        let flown = self.fly_policy(domain, errand).await;
+        let mut flown = Flown::default();
+        let landing = OnDrop(|| drop(self.land(domain, &Flown::default())));
+        self.fly_policy(domain, errand, &mut flown).await;
+        std::mem::forget(landing);
         for waiter in self.land(domain, &flown) {
             drop(waiter.send(flown.clone()));
         }
@@ -124,7 +131,7 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             waiters.push(sender);
             return Boarding::UnderWay(receiver);
         }
-        if errand == Errand::Needed && now < entry.record_until {
+        if errand == Errand::Needed && now < entry.record_until(now) {
             return Boarding::Unneeded;
         }
         entry.flying = Some(Vec::new());
@@ -141,13 +148,12 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             // RFC 8461 §3.3: then it may be fetched again.
             entry.record_until = entry.record_until.min(now + i64::from(BACK_OFF_SECS));
         }
-        state.reschedule(domain, now + i64::from(BACK_OFF_SECS));
+        state.reschedule(domain, now);
         state.tidy(domain);
         waiters
     }
 
-    async fn fly_policy(&self, domain: &PolicyDomain, errand: Errand) -> Flown {
-        let mut flown = Flown::default();
+    async fn fly_policy(&self, domain: &PolicyDomain, errand: Errand, flown: &mut Flown) {
         let input = match errand {
             Errand::Needed | Errand::Refresh => Input::Needed,
             Errand::Timer => Input::Timer,
@@ -160,7 +166,7 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
         loop {
             flown.note(&followed);
             followed = match followed.next {
-                Next::Nothing => return flown,
+                Next::Nothing => return,
                 Next::LookUp => {
                     let outcome = self.look_up_record(domain).await;
                     self.step(domain, Input::Record(outcome), Bytes::new()).await
@@ -239,6 +245,15 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
         if is_changed {
             self.changes.tell(&hop.domain);
         }
+    }
+}
+
+/// Does something when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

@@ -16,6 +16,8 @@ use crate::ports::{Clock, KeptPolicy, Policies, StoreError, World};
 
 /// Policies that are read at once.
 const PAGE: usize = 1_000;
+/// What has been over for so long is removed from the store, in seconds. Not at once: the clock may be wrong for now.
+const OVER_FOR: UnixTime = 30 * 86_400;
 
 impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
     /// Takes up every policy that is not over.
@@ -26,21 +28,23 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             let Some(last) = page.last() else { return Ok(self) };
             after = Some(last.domain.clone());
             for kept in page {
-                self.take_up(&kept);
+                if self.take_up(&kept) == Worth::Nothing {
+                    // If it cannot be removed now, then after the next start.
+                    drop(self.policies.forget(&kept.domain, kept.fetched_at).await);
+                }
             }
         }
     }
 
-    fn take_up(&mut self, kept: &KeptPolicy) {
+    fn take_up(&mut self, kept: &KeptPolicy) -> Worth {
         let now = self.clock.now();
         let Some((domain, policy, id)) = read(kept) else {
             self.unreadable += 1;
-            return;
+            return Worth::Unknown;
         };
         let over = kept.fetched_at.saturating_add(i64::from(policy.max_age().as_secs()));
-        // It is removed at the domain's next policy: nothing is written before anybody asks.
         if now > over {
-            return;
+            return if now - over > OVER_FOR { Worth::Nothing } else { Worth::Unknown };
         }
         if kept.failures >= ALERT_FROM_FAILURES && policy.mode() != Mode::None {
             let text = format!(
@@ -59,8 +63,20 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
         );
         let mut state = self.state();
         state.domains.insert(domain.clone(), Domain::holding(freshness));
-        state.reschedule(&domain, UnixTime::MAX);
+        state.reschedule(&domain, now);
+        Worth::Held
     }
+}
+
+/// What became of a kept policy.
+#[derive(PartialEq, Eq)]
+enum Worth {
+    /// It holds.
+    Held,
+    /// It does not, and is left where it is.
+    Unknown,
+    /// It has been over for long.
+    Nothing,
 }
 
 fn read(kept: &KeptPolicy) -> Option<(PolicyDomain, policy::Policy, PolicyId)> {

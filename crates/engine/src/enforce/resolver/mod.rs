@@ -127,7 +127,7 @@ impl<W: World + 'static, P: Policies, C: Clock> Resolver<W, P, C> {
         let inner = Arc::new(inner.load().await?);
         inner.tell_of_dnssec(&inner.world.dnssec());
         let (sender, jobs) = mpsc::unbounded();
-        Ok((Self { inner: Arc::clone(&inner), jobs: sender }, Driver { inner, jobs }))
+        Ok((Self { inner: Arc::clone(&inner), jobs: sender }, Driver { inner, jobs, spawn: None }))
     }
 
     /// The answer from what is known; asks nobody. One whose [`Answer::good_until`] has passed comes from a policy that is
@@ -272,8 +272,8 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             Ok(was_kept) => was_kept,
             Err(error) => return Forgotten::Failed(error),
         };
-        let was_held = self.state().forget(domain);
         let now = self.clock.now();
+        let was_held = self.state().forget(domain, now);
         for rule in crate::alert::Rule::ALL {
             self.alerts.resolve(rule, domain.as_str(), now, "The policy was forgotten by command.");
         }

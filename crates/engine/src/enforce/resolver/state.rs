@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use futures_channel::oneshot;
 use mta_sts::Timestamp;
-use mta_sts::freshness::Freshness;
+use mta_sts::freshness::{BACK_OFF_SECS, Freshness, REFRESH_SECS};
 use mta_sts::policy::{Mode, Policy};
 use mta_sts::policy_domain::PolicyDomain;
 use mta_sts::record::PolicyId;
 use mta_sts::response::FetchFailure;
 
-use super::flight::Flown;
+use super::flight::{Flown, MOST_SECS};
 use crate::enforce::answer::{Answer, DaneWhy, NoPolicyWhy, Why};
 use crate::enforce::decision::{Sts, decide};
 use crate::enforce::mail_facts::DaneSeen;
@@ -36,6 +36,8 @@ pub(super) struct State {
     next_touch: u64,
     /// Hops that are being looked up.
     flying: usize,
+    /// Domains that hold a policy.
+    holding: usize,
 }
 
 /// What is known of a policy domain.
@@ -52,6 +54,7 @@ pub(super) struct Domain {
     /// Whether the policy could not be written to the store.
     pub(super) is_unkept: bool,
     wake: Option<UnixTime>,
+    is_counted: bool,
 }
 
 /// What the record said.
@@ -102,7 +105,10 @@ impl State {
         }
         let (sender, receiver) = oneshot::channel();
         if let Some(waiters) = self.hops.get_mut(hop).and_then(|seen| seen.flying.as_mut()) {
-            waiters.retain(|waiter| !waiter.is_canceled());
+            // Those who gave up go now and then, not at each question.
+            if waiters.len().is_power_of_two() {
+                waiters.retain(|waiter| !waiter.is_canceled());
+            }
             waiters.push(sender);
             return Joined::Waits(receiver);
         }
@@ -149,20 +155,22 @@ impl State {
     }
 
     /// Forgets the domain's policy, and every look-up that is under way for it; whether there was one.
-    pub(super) fn forget(&mut self, domain: &PolicyDomain) -> bool {
+    pub(super) fn forget(&mut self, domain: &PolicyDomain, now: UnixTime) -> bool {
         let Some(entry) = self.domains.get_mut(domain) else { return false };
         let was_held = entry.freshness.held().is_some();
         let flying = entry.flying.take();
-        let wake = entry.wake;
+        let (wake, is_counted) = (entry.wake, entry.is_counted);
         // A flight that is under way ends without an effect.
-        *entry = Domain { flying, wake, ..Domain::default() };
-        self.reschedule(domain, UnixTime::MAX);
+        *entry = Domain { flying, wake, is_counted, ..Domain::default() };
+        self.reschedule(domain, now);
         self.tidy(domain);
         was_held
     }
 
     fn drop_domain(&mut self, domain: &PolicyDomain) {
-        if let Some(Domain { wake: Some(wake), .. }) = self.domains.remove(domain) {
+        let Some(Domain { wake, is_counted, .. }) = self.domains.remove(domain) else { return };
+        self.holding -= usize::from(is_counted);
+        if let Some(wake) = wake {
             self.wakes.remove(&(wake, domain.clone()));
         }
     }
@@ -191,7 +199,7 @@ impl State {
 
     /// Whether the hop's hosts have to be looked up.
     pub(super) fn is_stale(&self, hop: &NextHop, now: UnixTime) -> bool {
-        self.hops.get(hop).is_none_or(|seen| seen.seen.is_none() || seen.until <= now)
+        self.hops.get(hop).is_none_or(|seen| seen.seen.is_none() || heeded(seen.until, now, MOST_SECS) <= now)
     }
 
     /// The answer from what is known. `fetched`: a policy that was fetched for this very question counts, however short
@@ -205,7 +213,7 @@ impl State {
         let remembered = self.hops.get(hop)?;
         let seen = remembered.seen.as_ref()?;
         let domain = self.domains.get(&hop.domain)?;
-        let mut good_until = remembered.until.min(domain.record_until);
+        let mut good_until = heeded(remembered.until, now, MOST_SECS).min(domain.record_until(now));
         let in_force = domain.freshness.in_force(Timestamp::from_unix(now));
         let (sts, is_held) = match (in_force, fetched) {
             (Some(held), _) => {
@@ -243,14 +251,21 @@ impl State {
         Answer { policy: MtaPolicy::TryLater(why.text()), good_until: now, why }
     }
 
-    /// Sets the time at which the domain has to be looked after; to be called after every change of it.
-    pub(super) fn reschedule(&mut self, domain: &PolicyDomain, retry_at: UnixTime) {
+    /// Sets the time at which the domain has to be looked after, after `now`; to be called after every change of it.
+    pub(super) fn reschedule(&mut self, domain: &PolicyDomain, now: UnixTime) {
         let Some(entry) = self.domains.get_mut(domain) else { return };
         let wake = entry.freshness.held().map(|held| {
             let over = held.expires_at().as_unix().saturating_add(1);
             let due = held.refresh_at().as_unix().min(over);
-            if entry.is_unkept { due.min(retry_at) } else { due }
+            let due = if entry.is_unkept { due.min(now + i64::from(BACK_OFF_SECS)) } else { due };
+            due.max(now + 1)
         });
+        match (entry.is_counted, wake.is_some()) {
+            (false, true) => self.holding += 1,
+            (true, false) => self.holding -= 1,
+            _ => {}
+        }
+        entry.is_counted = wake.is_some();
         if entry.wake == wake {
             return;
         }
@@ -260,6 +275,20 @@ impl State {
         entry.wake = wake;
         if let Some(wake) = wake {
             self.wakes.insert((wake, domain.clone()));
+        }
+    }
+
+    /// The clock was set back: what was to be looked after in a day at most is, within an hour.
+    pub(super) fn heed_clock_set_back(&mut self, now: UnixTime) {
+        let limit = now + i64::from(REFRESH_SECS);
+        let far: Vec<_> = self.wakes.iter().rev().take_while(|(at, _)| *at > limit).cloned().collect();
+        for (wake, spread) in far.into_iter().zip((0..3_600).cycle()) {
+            self.wakes.remove(&wake);
+            let (_, domain) = wake;
+            if let Some(entry) = self.domains.get_mut(&domain) {
+                entry.wake = Some(now + spread);
+                self.wakes.insert((now + spread, domain));
+            }
         }
     }
 
@@ -283,8 +312,13 @@ impl State {
 
     /// How many next hops are remembered, and how many policies.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.hops.len(), self.domains.values().filter(|domain| domain.freshness.held().is_some()).count())
+        (self.hops.len(), self.holding)
     }
+}
+
+/// A time that was set at most so many seconds ahead. One that lies further ahead was set before the clock was set back.
+fn heeded(until: UnixTime, now: UnixTime, most_secs: u32) -> UnixTime {
+    if until > now.saturating_add(i64::from(most_secs)) { now } else { until }
 }
 
 /// What a policy in force asks for.
@@ -295,6 +329,11 @@ fn sts_of<'a>(policy: &'a Policy, id: &'a PolicyId) -> Sts<'a> {
 impl Domain {
     pub(super) fn holding(freshness: Freshness) -> Self {
         Self { freshness, ..Self::default() }
+    }
+
+    /// Until when the record need not be looked at again.
+    pub(super) fn record_until(&self, now: UnixTime) -> UnixTime {
+        heeded(self.record_until, now, REFRESH_SECS)
     }
 
     /// Why there is no policy; `None` if that is not known yet.

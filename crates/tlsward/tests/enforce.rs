@@ -378,8 +378,9 @@ async fn the_owners_rules_go_before_what_a_domain_publishes_and_change_at_a_relo
     let mut world = World::loopback(now());
     world.domain("enforce.test").add().unwrap();
     world.domain("bare.test").no_policy().add().unwrap();
+    world.domain("both.test").dane().add().unwrap();
     let lab = Lab::start(&world).await;
-    let rules = "default = 'may'\n[enforce.overrides]\n'enforce.test' = 'exempt'\n\
+    let rules = "default = 'may'\nunder_enforce = 'secure'\n[enforce.overrides]\n'enforce.test' = 'exempt'\n\
                  '.partner.test' = { level = 'secure', match = ['*.partner.test'] }\n";
     lab.configure("trust-ad", rules);
     let server = lab.serve();
@@ -389,6 +390,7 @@ async fn the_owners_rules_go_before_what_a_domain_publishes_and_change_at_a_relo
         "OK secure match=.partner.test servername=hostname"
     );
     assert_eq!(server.ask(CLASSIC, "bare.test"), "OK may", "the default");
+    assert_eq!(server.ask(CLASSIC, "both.test"), secure("both.test"), "what was chosen under enforce");
 
     lab.configure("trust-ad", "default = 'encrypt'\n[enforce.overrides]\n'bare.test' = 'none'\n");
     server.signal(Signal::HUP);

@@ -4,9 +4,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
+use mta_sts::policy::Policy;
+use mta_sts::policy_domain::PolicyDomain;
 use tlsward_engine::enforce::{Answer as Found, NextHop, Why};
 use tlsward_engine::facts::UnixTime;
-use tlsward_engine::ports::{Clock, Level, MtaPolicy, PolicyReply};
+use tlsward_engine::ports::{Clock, Level, MtaPolicy, PolicyReply, StsAttributes};
 use tlsward_mta::socketmap::{Answer, Answers, Dialect, Encoded, Reply, render};
 
 use super::deferred::Deferred;
@@ -21,6 +23,9 @@ pub(super) trait Source: Send + Sync + 'static {
 
     /// Finds it out, in bounded time.
     fn resolve(&self, hop: NextHop) -> BoxFuture<'static, Found>;
+
+    /// The policy in force of a domain.
+    fn held(&self, domain: &PolicyDomain) -> Option<Arc<Policy>>;
 
     /// Has it found out for those who ask next.
     fn look_again(&self, hop: &NextHop);
@@ -87,8 +92,9 @@ impl<S: Source, C: Clock> Desk<S, C> {
             return Some((Outcome::of(&policy_of(rule)), why, UnixTime::MAX));
         }
         let found = inner.source.known(hop)?;
-        let outcome = Outcome::of(&chosen(&found, inner.choices, Dialect::TlsRpt));
-        Some((outcome, found.why.text(), found.good_until))
+        let held = || inner.source.held(&hop.domain);
+        let policy = chosen(&found, inner.choices, Dialect::TlsRpt, held, &hop.domain);
+        Some((Outcome::of(&policy), found.why.text(), found.good_until))
     }
 
     /// How many rules the owner has.
@@ -168,7 +174,8 @@ struct Asked<'a> {
 
 impl<S: Source, C: Clock> Inner<S, C> {
     fn tell(&self, asked: &Asked<'_>, found: &Found) -> Encoded {
-        let policy = chosen(found, self.choices, asked.dialect);
+        let domain = &asked.hop.domain;
+        let policy = chosen(found, self.choices, asked.dialect, || self.source.held(domain), domain);
         let ready = self.keep(asked, &policy, found.good_until);
         let now = self.clock.now();
         match ready.outcome {
@@ -199,16 +206,21 @@ impl<S: Source, C: Clock> Inner<S, C> {
     }
 }
 
-/// What is known, by the owner's choices.
-fn chosen(found: &Found, choices: Choices, dialect: Dialect) -> MtaPolicy {
+/// What is known, by the owner's choices. `held` is the domain's policy in force.
+fn chosen(
+    found: &Found,
+    choices: Choices,
+    dialect: Dialect,
+    held: impl FnOnce() -> Option<Arc<Policy>>,
+    domain: &PolicyDomain,
+) -> MtaPolicy {
     let mut policy = found.policy.clone();
     if let MtaPolicy::Apply(reply) = &mut policy {
         match (&found.why, &reply.level) {
             (Why::Enforce { .. }, Level::DaneOnly) if choices.under_enforce == UnderEnforce::Secure => {
-                // The patterns are the policy's own; without them nothing could be held against a certificate.
-                if let Some(sts) = &reply.sts {
-                    reply.level = Level::Secure(sts.mx_patterns.clone());
-                    reply.send_server_name = true;
+                // A policy that is no longer held has nothing to hold a certificate against.
+                if let Some(held) = held() {
+                    *reply = secure(&held, domain);
                 }
             }
             // RFC 8461 §5: delivered as without the policy. Only a report has a use for more words.
@@ -222,6 +234,20 @@ fn chosen(found: &Found, choices: Choices, dialect: Dialect) -> MtaPolicy {
     match (policy, choices.default.level()) {
         (MtaPolicy::NotFound, Some(level)) => plain(level),
         (policy, _) => policy,
+    }
+}
+
+/// RFC 8461 §4.2 for every MX host.
+fn secure(policy: &Policy, domain: &PolicyDomain) -> PolicyReply {
+    PolicyReply {
+        level: Level::Secure(policy.mx().to_vec()),
+        send_server_name: true,
+        sts: Some(StsAttributes {
+            policy_domain: domain.as_str().to_owned(),
+            policy_strings: policy.lines().map(str::to_owned).collect(),
+            mx_patterns: policy.mx().to_vec(),
+            failure: None,
+        }),
     }
 }
 

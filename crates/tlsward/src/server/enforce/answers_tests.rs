@@ -3,7 +3,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use futures_util::FutureExt as _;
-use mta_sts::policy_domain::PolicyDomain;
 use prometheus_client::registry::Registry;
 
 use tlsward_engine::enforce::DaneWhy;
@@ -17,6 +16,7 @@ struct Known {
     answers: Mutex<BTreeMap<String, Found>>,
     looked_up: AtomicUsize,
     again: AtomicUsize,
+    held: Mutex<Option<Arc<Policy>>>,
 }
 
 impl Source for Arc<Known> {
@@ -28,6 +28,10 @@ impl Source for Arc<Known> {
     fn resolve(&self, hop: NextHop) -> BoxFuture<'static, Found> {
         let policy = MtaPolicy::TryLater(format!("{}:{} {}", hop.domain, hop.port, hop.is_host));
         async move { found(policy, 0) }.boxed()
+    }
+
+    fn held(&self, _domain: &PolicyDomain) -> Option<Arc<Policy>> {
+        self.held.lock().unwrap().clone()
     }
 
     fn look_again(&self, _hop: &NextHop) {
@@ -203,20 +207,24 @@ fn of_a_policy_in_testing_only_a_mail_server_that_reports_hears_and_never_less_t
 /// Proves: E1
 #[test]
 fn under_enforce_dane_decides_unless_the_owner_chose_otherwise() {
-    let mx_patterns = vec![mta_sts::mx::MxPattern::parse("*.e.example").unwrap()];
-    let sts =
-        StsAttributes { policy_domain: "e.example".to_owned(), mx_patterns, ..StsAttributes::default() };
-    let policy =
-        MtaPolicy::Apply(PolicyReply { level: Level::DaneOnly, send_server_name: false, sts: Some(sts) });
     let why = Why::Enforce { id: "1".to_owned(), dane: DaneWhy::Usable { hosts: 1, of: 2 } };
-    let enforced = Found { policy, good_until: 10, why };
-    for (under_enforce, said) in [
-        (UnderEnforce::DaneOnly, "OK dane-only"),
-        (UnderEnforce::Secure, "OK secure match=.e.example servername=hostname"),
+    let enforced = Found { policy: level(Level::DaneOnly), good_until: 10, why };
+    let secure = "OK secure match=.e.example servername=hostname";
+    for (under_enforce, classic, reporting) in [
+        (UnderEnforce::DaneOnly, "OK dane-only", "OK dane-only".to_owned()),
+        (UnderEnforce::Secure, secure, format!("{secure} policy_type=sts policy_domain=e.example")),
     ] {
         let bench = bench_by(Choices { under_enforce, ..Choices::default() }, "");
         bench.knows("e.example", enforced.clone());
-        assert_eq!(bench.ask("e.example"), said);
+        if under_enforce == UnderEnforce::Secure {
+            assert_eq!(bench.ask("[e.example]"), "OK dane-only", "nothing is held to go by");
+        }
+        let body = b"version: STSv1\nmode: enforce\nmx: *.e.example\nmax_age: 86400\n";
+        let policy = mta_sts::policy::parse(body).usable().unwrap().clone();
+        *bench.known.held.lock().unwrap() = Some(Arc::new(policy));
+        assert_eq!(bench.ask("e.example"), classic);
+        let said = bench.ask_map("tlsward-tlsrpt", "e.example");
+        assert!(said.starts_with(&reporting), "{said}");
     }
 }
 

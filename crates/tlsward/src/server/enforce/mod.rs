@@ -118,6 +118,8 @@ impl Enforcement {
         parts.spawn(named("alerts", follow_alerts(news, shutdown.clone())));
         // Look-ups go on until the last question under way is answered.
         let (last, answered) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Handle::current();
+        let driver = driver.spawning(move |look_up| drop(runtime.spawn(look_up)));
         let driving = driver.run(async move { drop(answered.await) });
         parts.spawn(named("policy look-ups", driving));
         let listeners = bound.into_iter().map(|bound| bound.listener).collect();

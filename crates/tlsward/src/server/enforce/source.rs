@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use mta_sts::policy::Policy;
+use mta_sts::policy_domain::PolicyDomain;
 use tlsward_engine::enforce::{Answer, NextHop, Resolver};
 use tlsward_engine::ports::{Clock, Policies, World};
 use tokio::runtime::Handle;
@@ -41,6 +43,10 @@ impl<W: World + 'static, P: Policies, C: Clock> Source for Asking<Resolver<W, P,
 
     fn resolve(&self, hop: NextHop) -> BoxFuture<'static, Answer> {
         Box::pin(self.resolver.resolve(hop))
+    }
+
+    fn held(&self, domain: &PolicyDomain) -> Option<Arc<Policy>> {
+        Some(self.resolver.status(domain)?.policy?.policy)
     }
 
     fn look_again(&self, hop: &NextHop) {

@@ -2,7 +2,8 @@
 //!
 //! The server is a process of its own (this program again, with `serve`), with 100,000 domains of which 1,000 are
 //! asked for, one question in two for something that is not there, as Postfix does for parents. The load generator
-//! shares the machine with it. postfix-mta-sts-resolver (Python) stands beside it in the same run, its cache filled
+//! shares the machine with it. Then the same by `tlsward serve` itself, which holds 100,000 policies and answers from
+//! rules of its owner, so that nothing has to be looked up. postfix-mta-sts-resolver (Python) stands beside it in the same run, its cache filled
 //! with the same policy, where it can be installed from PyPI.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
@@ -14,13 +15,15 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use mta_sts::mx::MxPattern;
 use rustix::event::epoll;
-use tlsward_engine::ports::{Level, MtaPolicy, PolicyReply, StsAttributes};
+use tlsward_engine::ports::{KeptPolicy, Level, MtaPolicy, Policies as _, PolicyReply, StsAttributes};
 use tlsward_mta::socketmap::{Answer, Answers, Dialect, Encoded, Limits, Listener, Server, render};
+use tlsward_store::{Quotas, SqliteStore};
 
 const CONNECTIONS: usize = 64;
 /// Threads that ask. One leaves the other of two cores to the server; over TCP it is the slower side.
@@ -44,7 +47,7 @@ fn main() -> Result<()> {
     println!(
         "socketmap: {CONNECTIONS} connections, one question outstanding on each, generator on the same cores"
     );
-    let outcome = ours(&folder).and_then(|()| theirs(&folder));
+    let outcome = ours(&folder).and_then(|()| whole(&folder)).and_then(|()| theirs(&folder));
     std::fs::remove_dir_all(&folder)?;
     outcome
 }
@@ -123,6 +126,94 @@ fn ours(folder: &Path) -> Result<()> {
     );
     println!("  tlsward, resident              {:.1} MB with {DOMAINS} domains", resident(&server)?);
     Ok(())
+}
+
+/// The program as it is run.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn whole(folder: &Path) -> Result<()> {
+    let path = folder.join("whole.sock");
+    let config = folder.join("whole.toml");
+    let mut text = format!(
+        "data_dir = 'whole'\n[net]\ndns_servers = ['127.0.0.1:9']\ndnssec = 'off'\n[enforce]\n\
+         listen = ['127.0.0.1:0', 'unix:{}']\n[enforce.overrides]\n",
+        path.display()
+    );
+    for number in 0..ASKED {
+        let domain = domain(number);
+        text.push_str(&format!("'{domain}' = {{ level = 'secure', match = ['mx.{domain}'] }}\n"));
+    }
+    std::fs::write(&config, text)?;
+    let (server, _) = serve_whole(&config)?;
+    println!("  tlsward serve, resident        {:.1} MB, idle", resident(&server)?);
+    drop(server);
+    keep_policies(&folder.join("whole/tlsward.db"))?;
+    let (server, address) = serve_whole(&config)?;
+    println!("  tlsward serve, resident        {:.1} MB with {DOMAINS} policies", resident(&server)?);
+    println!(
+        "  tlsward serve, TCP             {}",
+        measure(&server, || Ok(Socket::Tcp(TcpStream::connect(address)?)))?
+    );
+    println!(
+        "  tlsward serve, unix            {}",
+        measure(&server, || Ok(Socket::Unix(UnixStream::connect(&path)?)))?
+    );
+    Ok(())
+}
+
+fn serve_whole(config: &Path) -> Result<(Process, SocketAddr)> {
+    let binary = std::env::current_exe()?.with_file_name("tlsward");
+    let mut child = Command::new(&binary)
+        .args(["serve", "--log", "warn", "--config"])
+        .arg(config)
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}: build it with cargo build --release", binary.display()))?;
+    let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let server = Process(child);
+    let mut address = None;
+    for line in lines {
+        let line = line?;
+        let place = line.trim().strip_prefix("Policies").and_then(|rest| rest.split_whitespace().next());
+        address = address.or_else(|| place.and_then(|place| place.parse().ok()));
+        if line.starts_with("Ctrl-C") {
+            break;
+        }
+    }
+    Ok((server, address.context("the server does not say where it answers")?))
+}
+
+/// Fills a store as weeks of mail would.
+fn keep_policies(database: &Path) -> Result<()> {
+    let store = SqliteStore::open(database, Quotas::default())?;
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut keeping = tokio::task::JoinSet::new();
+        let store = Arc::new(store);
+        for number in 0..DOMAINS {
+            let domain = format!("held{number:06}.example");
+            let body = format!("version: STSv1\r\nmode: enforce\r\nmx: mx.{domain}\r\nmax_age: 2419200\r\n");
+            let policy = KeptPolicy {
+                domain,
+                id: "20260101000000".to_owned(),
+                fetched_at: now,
+                failures: 0,
+                body: body.into(),
+            };
+            let store = Arc::clone(&store);
+            keeping.spawn(async move { store.keep(policy).await });
+            if keeping.len() >= 1000 {
+                while let Some(kept) = keeping.join_next().await {
+                    kept??;
+                }
+            }
+        }
+        while let Some(kept) = keeping.join_next().await {
+            kept??;
+        }
+        store.close()?;
+        Ok(())
+    })
 }
 
 fn resident(process: &Process) -> Result<f64> {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest name in presentation form, without the dot at its end (RFC 1035 §3.1: 255 octets on the wire).
 pub const MAX_NAME_BYTES: usize = 253;
@@ -17,9 +18,10 @@ const MAX_INPUT_BYTES: usize = 1024;
 
 /// A host or domain name: lower-case A-labels of letters, digits, `-` and `_`, without a dot at its end.
 ///
-/// The underscore is no host name character, but MX hosts with one exist and must be compared, not lost.
+/// The underscore is no host name character, but MX hosts with one exist and must be compared, not lost. Clones share
+/// the text: a cache has each name in several places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DnsName(Box<str>);
+pub struct DnsName(Arc<str>);
 
 /// Why a text is no [`DnsName`]. The caller treats the name as one that matches nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +78,7 @@ impl DnsName {
                 return Err(NameError::Character);
             }
         }
-        Ok(Self(bare.to_ascii_lowercase().into_boxed_str()))
+        Ok(Self(bare.to_ascii_lowercase().into()))
     }
 
     /// The name: lower-case A-labels, no dot at the end.

@@ -11,9 +11,9 @@ pub struct Options {
     pub flights_at_once: usize,
     /// Fetches from one address side by side: a provider hosts the policies of many domains.
     pub fetches_per_address: usize,
-    /// Next hops that wait for their look-ups at most; beyond, askers get "try later" at once.
+    /// Next hops that wait for their look-ups at most, some 8 KB each; beyond, askers get "try later" at once.
     pub waiting_at_most: usize,
-    /// Next hops that are remembered: some 300 bytes each. Beyond, the one that was asked for longest ago goes. No
+    /// Next hops that are remembered: some 250 bytes each. Beyond, the one that was asked for longest ago goes. No
     /// policy ever does.
     pub remembered_hops: usize,
     /// Whether the MTA looks up TLSA records itself, over a validating resolver (Postfix: `smtp_dns_support_level =

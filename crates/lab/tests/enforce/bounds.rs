@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tlsward_engine::enforce::{NextHop, Options};
-use tlsward_engine::ports::RecordKind;
+use tlsward_engine::facts::UnixTime;
+use tlsward_engine::ports::{Keeping, KeptPolicy, Policies, RecordKind, StoreError};
 use tlsward_lab::world::{Mode, World};
 
-use crate::stage::{DOMAIN, SECURE, Stage, domain, told};
+use crate::stage::{DOMAIN, NOW, SECURE, Stage, domain, told};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("d{number}.test")).collect()
@@ -116,4 +117,71 @@ fn after_a_restart_refreshes_are_spread_over_an_hour_and_leave_room() {
     assert!(due.iter().all(|seconds| (0..=3_600).contains(seconds)) && (60..140).contains(&early), "{early}");
     stage.wait(3_700);
     assert!(names(200).iter().all(|name| stage.network.fetches(name) == 2));
+}
+
+/// A store of very many policies, as large domains have them.
+struct Many(usize);
+
+impl Policies for Many {
+    async fn keep(&self, _: KeptPolicy) -> Result<Keeping, StoreError> {
+        Ok(Keeping::Kept)
+    }
+
+    async fn note_failures(&self, _: &str, _: UnixTime, _: u32) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget(&self, _: &str, _: UnixTime) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn kept(&self, after: Option<&str>, limit: usize) -> Result<Vec<KeptPolicy>, StoreError> {
+        let number = |name: &str| name[1..7].parse::<usize>().unwrap() + 1;
+        let first = after.map_or(0, number);
+        // As the customers of a large provider have it.
+        let body = "version: STSv1\r\nmode: enforce\r\nmx: aspmx.l.google.example\r\nmx: alt1.aspmx.l.google.example\r\n\
+                    mx: alt2.aspmx.l.google.example\r\nmx: *.googlemail.example\r\nmax_age: 31557600\r\n";
+        let policy = |number: usize| {
+            let domain = format!("d{number:06}.organisation.example");
+            KeptPolicy {
+                domain,
+                id: format!("20260101{number:06}"),
+                fetched_at: NOW,
+                failures: 0,
+                body: body.into(),
+            }
+        };
+        Ok((first..self.0.min(first + limit)).map(policy).collect())
+    }
+}
+
+/// Resident memory of this process, in bytes.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// 100,000 policies are to fit into less than 200 MB with the process around them. 100,000 took 149 MB in all;
+/// fewer take more each, as the process itself weighs in.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hundred_thousand_policies_would_fit_in_memory() {
+    const COUNT: usize = 40_000;
+    const AT_ONCE: usize = 200;
+    let before = resident();
+    let options = Options { mta_does_dane: false, ..Options::default() };
+    let mut stage = Stage::with_store(|_| {}, options, Many(COUNT));
+    let hop = |number: usize| {
+        let name = format!("d{number:06}.organisation.example");
+        stage.resolver.resolve(NextHop::of_domain(domain(&name)))
+    };
+    for first in (0..COUNT).step_by(AT_ONCE) {
+        let asked = join_all((first..first + AT_ONCE).map(hop));
+        let answers = stage.executor.run(asked).unwrap();
+        assert!(answers.iter().all(|answer| told(answer).starts_with("secure aspmx.l.")));
+    }
+    let remembered = stage.resolver.remembered();
+    assert_eq!((remembered.policies, remembered.hops), (COUNT, COUNT));
+    let taken = resident() - before;
+    assert!(taken / COUNT < 1_750, "{} bytes each", taken / COUNT);
 }

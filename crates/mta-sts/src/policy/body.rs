@@ -87,13 +87,18 @@ impl<'a> Reader<'a> {
         if self.mx.is_empty() && mode != Mode::None {
             return Err(Error::MissingMx);
         }
-        Ok(Policy {
+        let mut policy = Policy {
             mode,
             max_age,
             mx: std::mem::take(&mut self.mx),
             extensions: std::mem::take(&mut self.extensions),
             served: std::mem::take(&mut self.served),
-        })
+        };
+        // It may be cached for long, among very many.
+        policy.mx.shrink_to_fit();
+        policy.extensions.shrink_to_fit();
+        policy.served.shrink_to_fit();
+        Ok(policy)
     }
 
     /// Removes white space at a line's end. Spaces and tabs are legal there; further carriage returns are

@@ -19,7 +19,7 @@ use crate::facts::UnixTime;
 use crate::ports::{Clock, Policies, World};
 
 /// The alarm goes off this often at least: the clock may have been set.
-const LONGEST_WAIT_SECS: i64 = 60;
+const LONGEST_WAIT_SECS: i64 = 300;
 
 /// Work that somebody waits for.
 pub(super) enum Job {

@@ -62,7 +62,7 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             self.spread(&domain),
         );
         let mut state = self.state();
-        state.domains.insert(domain.clone(), Domain::holding(freshness));
+        state.domains.insert(domain.clone(), Box::new(Domain::holding(freshness)));
         state.reschedule(&domain, now);
         Worth::Held
     }

@@ -10,8 +10,9 @@
 //! §5.1), nor a restart without network. Without a policy, mail goes as if there were no MTA-STS (§3.3); a failed look-up
 //! of TLSA records is never taken for their absence (RFC 7672 §2.1.2).
 //!
-//! **What it costs.** In memory some 400 bytes a policy domain and about twice the size of each policy's body; next hops
-//! are bounded ([`Options::remembered_hops`]). Side by side go [`Options::flights_at_once`] look-ups and as many fetches, of
+//! **What it costs.** In memory some 1,200 bytes a policy of usual size with its domain: its lines once, and its patterns
+//! read. Policies are not bounded in number; next hops are ([`Options::remembered_hops`]). A look-up under way costs some
+//! 8 KB, of which there are [`Options::waiting_at_most`]. Side by side go [`Options::flights_at_once`] look-ups and as many fetches, of
 //! which [`Options::fetches_per_address`] to one address. That there is no record, or that DNS does not answer, is
 //! remembered for 30 seconds to an hour, as the TTL says; a record for 30 seconds to a day.
 //!

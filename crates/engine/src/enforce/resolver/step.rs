@@ -174,7 +174,7 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
         let is_held = {
             let mut state = self.state();
             let entry = state.domains.get_mut(domain);
-            let is_this = |entry: &&mut Domain| {
+            let is_this = |entry: &&mut Box<Domain>| {
                 entry.freshness.held().is_some_and(|held| held.fetched_at().as_unix() == fetched_at)
             };
             let entry = entry.filter(is_this);

@@ -216,7 +216,7 @@ fn policy(mode: Mode, domain: &str) -> Policy {
     Policy { mode, mx: vec![format!("mx1.{domain}")], max_age: 604_800 }
 }
 
-/// Proves: C8, E1, E5, E7, E8, E9, S4, S5, S6, S10
+/// Proves: C3, C8, E1, E5, E7, E8, E9, S4, S5, S6, S10
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mail_server_is_told_what_each_domain_asks_for_in_both_dialects() {
     let mut world = World::loopback(now());
@@ -303,7 +303,7 @@ async fn a_restart_without_dns_still_enforces() {
     assert!(said.starts_with("TEMP ") || said == secure("enforce.test"), "{said}");
 }
 
-/// Proves: C2, C3
+/// Proves: K1
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_is_told_in_the_log_with_what_can_be_done() {
     let mut world = World::loopback(now());

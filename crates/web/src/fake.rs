@@ -1,5 +1,8 @@
 //! Both ports with made data in memory, for tests and for the preview.
 
+#[path = "fake_outbound.rs"]
+pub(crate) mod outbound;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
@@ -9,8 +12,8 @@ use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::{RawInput, Receipt, Road, SetAsideReason, Trust, UnixTime, Verdict};
 use tlsward_engine::ports::{
     Audit, Checks, Clock, DayLine, DayRange, DomainDetail, DomainLine, Evidence, FailureLine, GroupLine,
-    Intake, Page, RawOf, ReportDetail, ReportLine, ReportQuery, ResultLine, SetAsideLine, Spell, StoreError,
-    Totals, Unread,
+    Intake, Outgoing, Page, RawOf, ReportDetail, ReportLine, ReportQuery, ResultLine, SetAsideLine, Spell,
+    StoreError, Totals, Unread,
 };
 
 /// 2026-11-24 12:00 UTC.
@@ -90,6 +93,10 @@ pub(crate) struct Shelf {
     pub(crate) set_aside: Vec<SetAsideLine>,
     /// Of one domain, newest first.
     pub(crate) spells: Vec<Spell>,
+    /// Newest day first, then by domain.
+    pub(crate) outgoing: Vec<Outgoing>,
+    /// What places answer that refuse reports.
+    pub(crate) text: String,
     /// Served for every raw input.
     pub(crate) raw: Vec<u8>,
     /// Served as they are.
@@ -414,6 +421,8 @@ pub(crate) fn full_shelf(text: &str) -> Shelf {
         .collect();
     Shelf {
         spells: spells(text),
+        outgoing: outbound::reports(text),
+        text: text.to_owned(),
         domains: vec![domain("quiet.example", 28, 310, |_| 0), recv, strange],
         failures,
         set_aside: SetAsideReason::ALL

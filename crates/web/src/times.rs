@@ -38,6 +38,23 @@ pub(crate) fn date(day: i64) -> String {
     text
 }
 
+/// The day that [`date`] writes so, and nothing else.
+pub(crate) fn day_from(text: &str) -> Option<i64> {
+    let digits = |part: std::ops::Range<usize>| {
+        text.get(part)
+            .filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|part| part.parse::<i64>().ok())
+    };
+    let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
+    // Days from civil: years begin in March, so that the leap day is the last of its year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    let days =
+        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468;
+    // What is no day of the calendar, or is written otherwise, comes back as another text.
+    (date(days) == text).then_some(days)
+}
+
 /// `1 Oct`, for axes.
 pub(crate) fn short_date(day: i64) -> String {
     const MONTHS: [&str; 12] =
@@ -54,6 +71,29 @@ pub(crate) fn short_date(day: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_is_read_as_it_is_written_and_in_no_other_way() {
+        for day in [-1, 0, 59, 60, 11_016, 11_017, 20_780, 20_781, 47_541] {
+            assert_eq!(day_from(&date(day)), Some(day));
+        }
+        assert_eq!(day_from("2026-11-24"), Some(1_795_521_600 / 86_400));
+        for bad in [
+            "",
+            "2026",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-1-01",
+            "2026-11-24 ",
+            "2026/11/24",
+            "+026-11-24",
+            "9999-99-99",
+            "20é6-11-2",
+        ] {
+            assert_eq!(day_from(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn times_are_shown_in_utc_and_never_fail() {

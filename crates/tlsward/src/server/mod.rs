@@ -26,6 +26,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use tlsward_engine::facts::Receipt;
+use tlsward_engine::ports::NoBook;
 use tlsward_engine::receive::{Budget, CurrentRules, INTAKE_BUDGET_BYTES, Rules};
 use tlsward_mail::QueueLimits;
 use tlsward_mail::listener::{self, Protocol, Recipients};
@@ -33,7 +34,7 @@ use tlsward_mail::pipe::Drain;
 use tlsward_mail::queue::{Inlet, queue};
 use tlsward_store::{Quotas, SqliteStore};
 use tlsward_web::metrics::Metrics;
-use tlsward_web::pages::{self, Pages, Site};
+use tlsward_web::pages::{self, Outbound, Pages, Site};
 use tlsward_web::report_endpoint::{self, Endpoint};
 use tlsward_web::source::Sources;
 use tokio::net::{TcpListener, UnixListener};
@@ -358,6 +359,7 @@ fn start_web(
 ) {
     let pages = Pages {
         evidence: Arc::clone(&common.store),
+        outbound: Outbound::<NoBook>::default(),
         clock: SystemClock,
         site: Site {
             listen: bound.address,

@@ -5,6 +5,9 @@
 //! two differ.
 
 mod items;
+mod outbound;
+
+pub(crate) use outbound::policy_routes;
 
 use std::sync::Arc;
 
@@ -13,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tlsward_engine::ports::{Checks, Clock, Evidence, Page, ReportQuery};
+use tlsward_engine::ports::{Checks, Clock, Evidence, Outbox, Page, ReportQuery};
 
 use crate::pages::failure::{ApiFailure, Failure};
 use crate::pages::{App, range};
@@ -33,6 +36,8 @@ pub(crate) struct Question {
     limit: Option<String>,
     cursor: Option<String>,
     days: Option<String>,
+    day: Option<String>,
+    state: Option<String>,
 }
 
 impl Question {
@@ -72,7 +77,7 @@ impl<T: Serialize> List<T> {
 }
 
 /// The routes, relative to `/api/v1`.
-pub(crate) fn routes<S: Evidence + Checks, C: Clock>() -> Router<Arc<App<S, C>>> {
+pub(crate) fn routes<S: Evidence + Checks + Outbox, C: Clock>() -> Router<Arc<App<S, C>>> {
     Router::new()
         .route("/domains", get(domains::<S, C>))
         .route("/domains/{domain}", get(domain::<S, C>))
@@ -82,6 +87,7 @@ pub(crate) fn routes<S: Evidence + Checks, C: Clock>() -> Router<Arc<App<S, C>>>
         .route("/set-aside", get(set_aside::<S, C>))
         .route("/checks", get(checks::<S, C>))
         .route("/checks/{domain}", get(check::<S, C>))
+        .merge(outbound::routes::<S, C>())
 }
 
 async fn domains<S: Evidence, C: Clock>(

@@ -12,12 +12,18 @@ mod domain;
 pub(crate) mod failure;
 mod front;
 mod guard;
+mod indent;
 mod numbers;
+pub(crate) mod outbound;
+pub(crate) mod outgoing;
 mod plot;
+pub(crate) mod policies;
+pub(crate) mod preview;
 mod probes;
 mod raw;
 mod report;
 mod reports;
+pub(crate) mod sessions;
 mod set_aside;
 mod shown;
 mod start;
@@ -39,7 +45,8 @@ use axum::routing::get;
 use http::Request;
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
-use tlsward_engine::ports::{Checks, Clock, DayRange, Evidence};
+use tlsward_engine::ports::{Checks, Clock, DayRange, Evidence, Outbox, PolicyBook};
+use tlsward_engine::report::Settings;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -49,6 +56,8 @@ use crate::metrics::Metrics;
 use crate::source::Sources;
 use crate::{api, times};
 use failure::{Failure, PageFailure};
+use outbound::MainCf;
+pub use outbound::Outbound;
 
 /// What the pages say about the server itself.
 #[derive(Debug, Clone)]
@@ -89,9 +98,11 @@ impl Default for Limits {
 }
 
 /// What the pages are made from.
-pub struct Pages<S, C> {
-    /// What reports say, and what checks found.
+pub struct Pages<S, C, B> {
+    /// What reports say, what checks found, what is sent.
     pub evidence: Arc<S>,
+    /// The outbound side.
+    pub outbound: Outbound<B>,
     /// The time of day.
     pub clock: C,
     /// What the pages say about the server itself.
@@ -111,6 +122,11 @@ pub(crate) struct App<S, C> {
     pub(crate) evidence: Arc<S>,
     pub(crate) clock: C,
     pub(crate) site: Site,
+    /// Who reports; `None`: nothing is sent.
+    pub(crate) reporting: Option<Arc<Settings>>,
+    main_cf: MainCf,
+    /// Turns to build a report that is only looked at.
+    building: Arc<Semaphore>,
     registry: Arc<Registry>,
     metrics: Metrics,
     ready: Arc<AtomicBool>,
@@ -119,17 +135,28 @@ pub(crate) struct App<S, C> {
 }
 
 /// Every page and end point, guarded: for [`serve`], and for tests without a socket.
-pub fn router<S: Evidence + Checks, C: Clock>(pages: Pages<S, C>) -> Router {
+pub fn router<S, C, B>(pages: Pages<S, C, B>) -> Router
+where
+    S: Evidence + Checks + Outbox,
+    C: Clock,
+    B: PolicyBook,
+{
+    let main_cf = MainCf::new(&pages.outbound);
     let app = Arc::new(App {
         evidence: pages.evidence,
         clock: pages.clock,
         site: pages.site,
+        reporting: pages.outbound.reporting,
+        main_cf,
+        building: Arc::new(Semaphore::new(preview::BUILT_AT_ONCE)),
         registry: pages.registry,
         metrics: pages.metrics,
         ready: pages.ready,
         at_once: Semaphore::new(pages.limits.at_once),
         time: pages.limits.time,
     });
+    let desk = Arc::new(policies::Desk { app: Arc::clone(&app), book: pages.outbound.policies });
+    let api = api::routes::<S, C>().merge(api::policy_routes(Arc::clone(&desk)));
     Router::new()
         .route("/", get(front::show::<S, C>))
         .route("/start", get(start::show::<S, C>))
@@ -141,26 +168,35 @@ pub fn router<S: Evidence + Checks, C: Clock>(pages: Pages<S, C>) -> Router {
         .route("/set-aside/{id}/raw", get(raw::of_set_aside::<S, C>))
         .route("/checks", get(checks::list::<S, C>))
         .route("/checks/{domain}", get(checks::show::<S, C>))
+        .route("/outgoing", get(outgoing::list::<S, C>))
+        .route("/outgoing/{id}", get(outgoing::show::<S, C>))
+        .route("/outgoing/{id}/json", get(outgoing::download::<S, C>))
+        .route("/sessions", get(sessions::show::<S, C>))
+        .merge(policies::routes(desk))
         .route("/about", get(about::show))
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::icon))
         .route("/metrics", get(probes::metrics::<S, C>))
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz::<S, C>))
-        .nest("/api/v1", api::routes::<S, C>())
+        .nest("/api/v1", api)
         .fallback(failure::no_such_page)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard::<S, C>))
         .with_state(app)
 }
 
 /// Serves the pages on `listener` until `shutdown` says stop.
-pub async fn serve<S: Evidence + Checks, C: Clock>(
+pub async fn serve<S, C, B>(
     listener: TcpListener,
-    pages: Pages<S, C>,
+    pages: Pages<S, C, B>,
     sources: Sources,
     tls: Option<Arc<TlsConfig>>,
     shutdown: Shutdown,
-) {
+) where
+    S: Evidence + Checks + Outbox,
+    C: Clock,
+    B: PolicyBook,
+{
     let connections = pages.limits.connections.clone();
     let desk = Arc::new(Desk(router(pages)));
     listen::run(listener, tls, desk, &sources, connections, shutdown).await;
@@ -208,6 +244,9 @@ pub(crate) enum Place {
     Reports,
     SetAside,
     Checks,
+    Policies,
+    Sessions,
+    Outgoing,
     Start,
     About,
     Nowhere,

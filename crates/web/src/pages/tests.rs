@@ -12,18 +12,32 @@ use serde_json::{Value, json};
 use tlsward_engine::ports::StoreError;
 use tower::ServiceExt;
 
-use super::{Limits, Pages, Site, router};
+use super::{Limits, Outbound, Pages, Site, router};
+use crate::fake::outbound::{self, Book};
 use crate::fake::{Shelf, Stopped, domain, full_shelf};
 use crate::metrics::Metrics;
 
 /// What hostile reports put wherever a text may stand.
 const HOSTILE: &str = "\" onmouseover=\"alert(3)\"'><svg onload=alert(2)><img src=x onerror=alert(1)>{{7*7}}\u{202e}\0</title></textarea>";
 
-fn pages(shelf: Shelf) -> Pages<Shelf, Stopped> {
+mod outbound_tests;
+
+/// With an outbound side if the shelf has something to show of it.
+fn pages(shelf: Shelf) -> Pages<Shelf, Stopped, Book> {
+    let outbound = if shelf.outgoing.is_empty() {
+        Outbound::default()
+    } else {
+        Outbound {
+            policies: Some(Arc::new(outbound::book(&shelf.text))),
+            reporting: Some(Arc::new(outbound::settings())),
+            ..Outbound::default()
+        }
+    };
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     Pages {
         evidence: Arc::new(shelf),
+        outbound,
         clock: Stopped,
         site: Site {
             listen: "127.0.0.1:8460".parse().unwrap(),
@@ -73,7 +87,7 @@ async fn get(site: &Router, path: &str) -> Answer {
 }
 
 /// Every address that a person can come to, and every kind of error.
-const EVERYWHERE: [&str; 28] = [
+const EVERYWHERE: [&str; 47] = [
     "/",
     "/?days=7",
     "/?days=nonsense",
@@ -97,6 +111,25 @@ const EVERYWHERE: [&str; 28] = [
     "/checks?after=zzz",
     "/checks/recv.example",
     "/checks/none.example",
+    "/outgoing",
+    "/outgoing?domain=%3Cscript%3E&state=waiting",
+    "/outgoing?state=nonsense",
+    "/outgoing?day=2026-11-23",
+    "/outgoing?after=zzz",
+    "/outgoing/2026-11-23.1.failing.example",
+    "/outgoing/2026-11-22.1.enforcing.example",
+    "/outgoing/2026-11-22.1.without-record.example",
+    "/outgoing/2026-11-22.1.zz-broken-record.example",
+    "/outgoing/2026-11-23.1.failing.example/json",
+    "/outgoing/..%2F..%2Fetc",
+    "/outgoing/2026-11-23.1.none.example",
+    "/sessions",
+    "/sessions?day=2026-11-23",
+    "/sessions?day=nonsense",
+    "/policies",
+    "/policies?after=zzz",
+    "/policies/failing.example",
+    "/policies/%3Cscript%3E",
     "/about",
     "/nothing/here",
     "/favicon.ico",
@@ -314,6 +347,11 @@ async fn tables_have_captions_and_headers_with_scope_and_pages_have_landmarks() 
         "/start",
         "/checks",
         "/checks/recv.example",
+        "/outgoing",
+        "/outgoing/2026-11-23.1.failing.example",
+        "/sessions",
+        "/policies",
+        "/policies/failing.example",
     ] {
         let body = get(&site, path).await.body;
         for text in [
@@ -475,7 +513,16 @@ async fn a_store_that_fails_makes_an_error_page_that_tells_nothing_of_its_inside
         (StoreError::Damaged("/secret/path".to_owned()), 500),
     ] {
         let site = site(Shelf { broken: Some(error), ..Shelf::default() });
-        for path in ["/", "/reports", "/reports/1/raw", "/api/v1/domains", "/metrics"] {
+        for path in [
+            "/",
+            "/reports",
+            "/reports/1/raw",
+            "/api/v1/domains",
+            "/metrics",
+            "/outgoing",
+            "/sessions",
+            "/api/v1/outgoing",
+        ] {
             let answer = get(&site, path).await;
             assert_eq!(answer.status, status, "{path}");
             assert!(!answer.body.contains("secret"), "{path}");

@@ -1,0 +1,197 @@
+//! Policies of other people's domains: which are in force for our mail, why each answer is what it is, and how fresh they are.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::routing::get;
+use serde::Deserialize;
+use tlsward_engine::facts::UnixTime;
+use tlsward_engine::ports::{AlertLine, Clock, Evidence, PolicyBook, PolicyLine};
+
+use super::domain::encoded;
+use super::failure::Failure;
+use super::outbound::MainCf;
+use super::shown::Shown;
+use super::{App, Frame, PageResult, Place, render};
+use crate::times;
+
+/// Domains on one page.
+const LINES: usize = 100;
+/// Alerts on one page.
+const ALERTS: usize = 50;
+/// Lines of a policy that are shown.
+const STRINGS: usize = 200;
+
+/// What these pages are made from.
+pub(crate) struct Desk<S, C, B> {
+    pub(crate) app: Arc<App<S, C>>,
+    /// `None`: no policies are looked up here.
+    pub(crate) book: Option<Arc<B>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Question {
+    after: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "policies.html")]
+struct PoliciesPage {
+    frame: Frame,
+    is_set_up: bool,
+    is_further: bool,
+    main_cf: MainCf,
+    alerts: Vec<Alert>,
+    lines: Vec<Line>,
+    next_href: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "policy.html")]
+struct PolicyPage {
+    frame: Frame,
+    line: Line,
+    reports_href: String,
+    text: Option<Shown>,
+    is_cut: bool,
+    alerts: Vec<Alert>,
+}
+
+struct Alert {
+    domain: Shown,
+    href: String,
+    since: String,
+    text: Shown,
+}
+
+struct Line {
+    domain: Shown,
+    href: String,
+    mode: Option<Mode>,
+    id: Shown,
+    level: Option<Shown>,
+    why: Option<Shown>,
+    fetched: Option<String>,
+    expires: Option<String>,
+    refresh: Option<String>,
+    /// Refreshes that failed in a row.
+    failures: u32,
+    failure: Option<(String, Shown)>,
+}
+
+struct Mode {
+    token: &'static str,
+    class: &'static str,
+    text: &'static str,
+}
+
+/// The pages, relative to `/`.
+pub(super) fn routes<S, C, B, T>(desk: Arc<Desk<S, C, B>>) -> Router<T>
+where
+    S: Evidence,
+    C: Clock,
+    B: PolicyBook,
+    T: Clone + Send + Sync + 'static,
+{
+    Router::new()
+        .route("/policies", get(list::<S, C, B>))
+        .route("/policies/{domain}", get(show::<S, C, B>))
+        .with_state(desk)
+}
+
+async fn list<S: Evidence, C: Clock, B: PolicyBook>(
+    State(desk): State<Arc<Desk<S, C, B>>>,
+    Query(question): Query<Question>,
+) -> PageResult {
+    let is_further = question.after.is_some();
+    let (mut found, alerts) = match &desk.book {
+        Some(book) => {
+            let found = book.policies(question.after.as_deref(), LINES + 1).await?;
+            // On the first page only: they are not of the domains that it lists.
+            let alerts = if is_further { Vec::new() } else { book.alerts(None, ALERTS).await? };
+            (found, alerts)
+        }
+        None => (Vec::new(), Vec::new()),
+    };
+    let next_href = (found.len() > LINES).then(|| {
+        found.truncate(LINES);
+        let last = found.last().map(|line| line.domain.as_str()).unwrap_or_default();
+        format!("/policies?after={}", encoded(last))
+    });
+    let now = desk.app.clock.now();
+    render(&PoliciesPage {
+        frame: Frame::new("Policies", Place::Policies),
+        is_set_up: desk.book.is_some(),
+        is_further,
+        main_cf: desk.app.main_cf.clone(),
+        alerts: alerts.iter().map(alert).collect(),
+        lines: found.iter().map(|found| line(found, now)).collect(),
+        next_href,
+    })
+}
+
+async fn show<S: Evidence, C: Clock, B: PolicyBook>(
+    State(desk): State<Arc<Desk<S, C, B>>>,
+    Path(domain): Path<String>,
+) -> PageResult {
+    let book = desk.book.as_ref().ok_or(Failure::NotFound("policy"))?;
+    let found = book.policy(&domain).await?.ok_or(Failure::NotFound("policy"))?;
+    let alerts = book.alerts(Some(&domain), ALERTS).await?;
+    let lines = found.held.as_ref().map(|held| &held.lines);
+    render(&PolicyPage {
+        frame: Frame::new(format!("Policy of {}", Shown::line(&found.domain)), Place::Policies),
+        line: line(&found, desk.app.clock.now()),
+        reports_href: format!("/outgoing?domain={}", encoded(&found.domain)),
+        text: lines.map(|lines| Shown::lines(lines.iter().take(STRINGS).map(String::as_str))),
+        is_cut: lines.is_some_and(|lines| lines.len() > STRINGS),
+        alerts: alerts.iter().map(alert).collect(),
+    })
+}
+
+fn alert(line: &AlertLine) -> Alert {
+    Alert {
+        domain: Shown::line(&line.domain),
+        href: format!("/policies/{}", encoded(&line.domain)),
+        since: times::minute(line.since),
+        text: Shown::block(&line.text),
+    }
+}
+
+fn line(line: &PolicyLine, now: UnixTime) -> Line {
+    let held = line.held.as_ref();
+    Line {
+        domain: Shown::line(&line.domain),
+        href: format!("/policies/{}", encoded(&line.domain)),
+        mode: held.map(|held| mode(held.mode)),
+        id: Shown::maybe(held.map(|held| held.id.as_str())),
+        level: line.answer.as_ref().map(|answer| Shown::line(&answer.level)),
+        why: line.answer.as_ref().map(|answer| Shown::block(&answer.why)),
+        fetched: held.map(|held| times::minute(held.fetched_at)),
+        expires: held.map(|held| times::minute(held.expires_at)),
+        refresh: held.map(|held| {
+            if held.refresh_at <= now { "due now".to_owned() } else { times::minute(held.refresh_at) }
+        }),
+        failures: held.map_or(0, |held| held.failures),
+        failure: line
+            .failure
+            .as_ref()
+            .map(|failure| (times::minute(failure.at), Shown::block(&failure.text))),
+    }
+}
+
+fn mode(token: &'static str) -> Mode {
+    let (class, text) = match token {
+        "enforce" => (
+            "good",
+            "Mail goes only to hosts that the policy names and whose certificate is good; else it waits.",
+        ),
+        "testing" => (
+            "none",
+            "Mail is delivered as without the policy. What would have failed is reported where it is known.",
+        ),
+        _ => ("none", "The domain has withdrawn its policy: as without one."),
+    };
+    Mode { token, class, text }
+}

@@ -180,6 +180,18 @@ async fn the_pages_work_by_click_show_what_failed_and_keep_hostile_reports_inert
     browser.goto(&format!("{root}/set-aside")).await.expect("what was set aside");
     no_complaints(&browser, "what was set aside").await;
     screenshot(&browser, "set-aside.png").await;
+
+    for (link, heading) in
+        [("Policies", "Policies"), ("Sessions", "Sessions"), ("Outgoing", "Outgoing reports")]
+    {
+        browser.find(Locator::LinkText(link)).await.expect(link).click().await.expect("a click");
+        let shown = browser.find(Locator::Css("h1")).await.expect("a heading").text().await.expect("text");
+        assert_eq!(shown, heading);
+        let lines = browser.find(Locator::Css("pre.copy")).await.expect("lines to copy").text().await;
+        assert!(lines.expect("text").starts_with('['), "what to configure comes first");
+        no_complaints(&browser, link).await;
+        screenshot(&browser, &format!("{}.png", link.to_lowercase())).await;
+    }
     browser.close().await.expect("closed");
 
     let dark = driver.browser(&folder.path().join("dark"), true).await;

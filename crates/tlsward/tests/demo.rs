@@ -124,6 +124,16 @@ fn within_ten_seconds_there_are_weeks_of_a_dozen_domains_and_reports_go_on_arriv
         assert!(checks.contains(part), "{part}");
     }
     assert!(demo.get("/checks/orchard.example").contains("mx3.orchard.example"));
+    let policies = demo.get("/policies");
+    for part in ["accounts.example.net", "To be looked at", "testing", "secure"] {
+        assert!(policies.contains(part), "{part}");
+    }
+    for state in ["waiting", "sent", "skipped", "given-up"] {
+        assert!(!demo.items(&format!("/api/v1/outgoing?state={state}")).is_empty(), "{state}");
+    }
+    let failed = demo.items("/api/v1/outgoing?domain=supplier.example.net&limit=1")[0]["failed"].as_u64();
+    assert!(failed > Some(0), "{failed:?}");
+    assert!(demo.get("/sessions").contains("customer.example.org"));
     let reasons = demo.items("/api/v1/set-aside");
     assert!(reasons.len() > 5, "{reasons:?}");
 

@@ -50,7 +50,7 @@ pub struct FetchFailureLine {
 /// What the MTA is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerLine {
-    /// In a word or two of the MTA's, such as `secure`; words of ours.
+    /// In a word or two, such as `secure`; words of ours.
     pub level: String,
     /// Why, in a sentence.
     pub why: String,
@@ -61,7 +61,7 @@ pub struct AnswerLine {
 /// Something that an administrator ought to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertLine {
-    /// The policy domain that it is about.
+    /// The policy domain that it is about; empty where it is this machine.
     pub domain: String,
     /// Since when.
     pub since: UnixTime,

@@ -1,7 +1,7 @@
 //! The demonstration: weeks of made-up mail for a dozen domains, each with a trouble of its own.
 //!
 //! [`history`] is what came in until now, [`live`] what comes in from now on, [`audits`] what looking at the
-//! domains would have found. Pure: the same seed and the same `now` give the same bytes. Written apart from what reads
+//! domains would have found, [`outbound`] what went out to others. Pure: the same seed and the same `now` give the same bytes. Written apart from what reads
 //! it, so nothing of the parsers is in here; all names are reserved ones (RFC 2606) but those of well-known reporters,
 //! whose habits are imitated and whose reports are not. Nothing can fail.
 
@@ -11,6 +11,7 @@ mod calendar;
 mod carried;
 mod cast;
 mod draw;
+pub mod outbound;
 mod reporters;
 mod seen;
 mod shapes;

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use tlsward_engine::check::{Change, Code, Level, Snapshot, Verdict as CheckVerdict};
 use tlsward_engine::facts::{RawInput, SetAsideReason, Verdict};
+use tlsward_engine::ports::{OutgoingState, ReportKey};
 use tlsward_engine::receive::{Rules, examine};
 
 use super::*;
@@ -120,4 +121,27 @@ fn audits_have_the_form_of_a_check_and_words_that_it_knows() {
         assert!(!old.changes(&new).contains(&Change::IdWithoutPolicy), "{}", pair[1].domain);
         assert!(!old.changes(&new).contains(&Change::PolicyWithoutId), "{}", pair[1].domain);
     }
+}
+
+#[test]
+fn what_goes_out_is_counted_for_two_weeks_and_each_fate_is_there() {
+    let groups = outbound::sessions(1, NOW);
+    assert_eq!(groups, outbound::sessions(1, NOW));
+    assert_eq!(groups.len(), 6 * 14);
+    assert!(groups.iter().all(|group| group.tally.is_empty() == (group.unjudged > 0)));
+    let today = NOW.div_euclid(DAY);
+    let fates: BTreeSet<_> = groups
+        .iter()
+        .filter(|group| group.day < today && group.due_at <= NOW)
+        .map(|group| {
+            let key = ReportKey { day: group.day, domain: group.domain.clone(), part: 1 };
+            let fate = outbound::fate(&key, group.due_at, NOW);
+            assert!(fate.at > NOW || fate.state != OutgoingState::Waiting);
+            fate.state
+        })
+        .collect();
+    assert_eq!(fates, BTreeSet::from(OutgoingState::ALL));
+    let policies = outbound::policies(NOW);
+    assert!(policies.is_sorted_by_key(|line| line.domain.clone()) && policies.len() == 4);
+    assert_eq!(outbound::alerts(NOW).len(), 1);
 }

@@ -33,6 +33,11 @@ impl Places {
         self.smtp.map(|(address, _)| address.to_string())
     }
 
+    /// Where Postfix asks for policies, in its words.
+    pub(super) fn socketmap(&self) -> Option<String> {
+        self.enforce.first().and_then(|place| socketmap_place(place))
+    }
+
     fn text(&self) -> String {
         let mut text = format!("tlsward {} is running.\n\n", env!("CARGO_PKG_VERSION"));
         let mut line = |what: &str, place: &str| {
@@ -75,8 +80,9 @@ impl Places {
             (None, None) if !self.enforce.is_empty() => {}
             (None, _) => text.push_str("Next: publish a TLSRPT record, so that reports come in.\n"),
         }
-        if let Some(map) = self.enforce.first().and_then(|place| socketmap(place)) {
-            let _ = writeln!(text, "In Postfix's main.cf:\n  smtp_tls_policy_maps = {map}");
+        if let Some(place) = self.socketmap() {
+            let map = Dialect::Classic.map_name();
+            let _ = writeln!(text, "In Postfix's main.cf:\n  smtp_tls_policy_maps = socketmap:{place}:{map}");
         }
         if let Some(url) = self.post_url() {
             let _ = writeln!(
@@ -90,12 +96,11 @@ impl Places {
     }
 }
 
-/// How Postfix asks at a place.
-fn socketmap(place: &str) -> Option<String> {
-    let map = Dialect::Classic.map_name();
+/// A place as Postfix writes it.
+fn socketmap_place(place: &str) -> Option<String> {
     match place.parse::<SocketAddr>() {
-        Ok(address) => Some(format!("socketmap:inet:{address}:{map}")),
-        Err(_) => place.strip_prefix("unix:").map(|path| format!("socketmap:unix:{path}:{map}")),
+        Ok(address) => Some(format!("inet:{address}")),
+        Err(_) => place.starts_with("unix:").then(|| place.to_owned()),
     }
 }
 

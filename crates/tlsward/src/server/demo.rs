@@ -13,13 +13,14 @@ use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use tempfile::TempDir;
 use tlsward_engine::facts::{RawInput, Receipt, Verdict};
-use tlsward_engine::ports::{Checks, Intake, StoreError};
+use tlsward_engine::ports::{Checks, Intake, Outbox, StoreError};
 use tlsward_engine::receive::{CurrentRules, Rules, examine};
 use tlsward_lab::demo::{self, Arrival};
 use tlsward_web::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::demo_outbound;
 use crate::config::{Receive, Settings};
 use crate::edge;
 
@@ -27,7 +28,7 @@ use crate::edge;
 pub(super) const NOTICE: &str =
     "Demonstration: all of this is made up. A report arrives every few seconds; load a page again to see it.";
 /// Everybody sees the same demonstration.
-const SEED: u64 = 8460;
+pub(super) const SEED: u64 = 8460;
 /// Inputs that the store is given at once: they share a commit.
 const BATCH: usize = 256;
 /// Between two reports that arrive live.
@@ -67,7 +68,7 @@ impl Demo {
     }
 
     /// Takes in everything that came until now.
-    pub(super) async fn fill<S: Intake + Checks>(
+    pub(super) async fn fill<S: Intake + Checks + Outbox>(
         &self,
         store: &S,
         rules: &CurrentRules,
@@ -90,7 +91,7 @@ impl Demo {
         for audit in demo::audits(now) {
             store.note(audit).await.context("the checks of the demonstration could not be kept")?;
         }
-        Ok(())
+        demo_outbound::fill(store, now).await
     }
 }
 

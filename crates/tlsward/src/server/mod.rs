@@ -8,8 +8,10 @@ mod announce;
 mod audits;
 mod bind;
 mod demo;
+mod demo_outbound;
 mod enforce;
 mod log;
+mod outbound;
 mod reload;
 mod shelf;
 mod systemd;
@@ -26,7 +28,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use prometheus_client::registry::Registry;
 use tlsward_engine::facts::Receipt;
-use tlsward_engine::ports::NoBook;
 use tlsward_engine::receive::{Budget, CurrentRules, INTAKE_BUDGET_BYTES, Rules};
 use tlsward_mail::QueueLimits;
 use tlsward_mail::listener::{self, Protocol, Recipients};
@@ -209,7 +210,11 @@ async fn serve(
         parts.spawn(named("demonstration", living));
     }
     if let (Some(bound), Some(web)) = (web, &settings.web) {
-        start_web(&mut parts, &common, bound, web, &place, registry, Arc::clone(&ready));
+        let outbound = match demo {
+            Some(_) => demo_outbound::shown()?,
+            None => outbound::shown(enforcing.clone(), &place),
+        };
+        start_web(&mut parts, &common, bound, (web, &place, outbound), registry, Arc::clone(&ready));
     }
     ready.store(true, Ordering::Release);
     announce::print(&place);
@@ -352,14 +357,13 @@ fn start_web(
     parts: &mut Parts,
     common: &Common,
     bound: Bound,
-    web: &Web,
-    place: &announce::Places,
+    (web, place, outbound): (&Web, &announce::Places, Outbound<outbound::Book>),
     registry: Registry,
     ready: Arc<AtomicBool>,
 ) {
     let pages = Pages {
         evidence: Arc::clone(&common.store),
-        outbound: Outbound::<NoBook>::default(),
+        outbound,
         clock: SystemClock,
         site: Site {
             listen: bound.address,

@@ -171,6 +171,7 @@ fn detail(preview: &Preview) -> Detail {
                         standing: match place.standing {
                             Standing::Accepted => "accepted",
                             Standing::Bounced => "bounced",
+                            Standing::Refused => "refused",
                             Standing::Turn(_) => "to-be-tried",
                             Standing::NotTried => "not-tried",
                             Standing::CannotBeUsed => "unusable",

@@ -242,7 +242,7 @@ fn page(id: &str, preview: &Preview, now: UnixTime) -> ReportPage {
     let report = &preview.report;
     let key = &report.line.key;
     let (recipients, no_recipients) = match &preview.recipients {
-        Recipients::Known(places) => (places.iter().map(place).collect(), None),
+        Recipients::Known(places) => (places.iter().map(|recipient| place(recipient, report.line.state)).collect(), None),
         Recipients::LookedUp => (
             Vec::new(),
             Some("No session brought the domain's TLSRPT record. It is looked up when the report is sent; without one, nobody wants a report.".to_owned()),
@@ -300,13 +300,17 @@ fn page(id: &str, preview: &Preview, now: UnixTime) -> ReportPage {
     }
 }
 
-fn place(recipient: &Recipient) -> Destination {
+fn place(recipient: &Recipient, state: OutgoingState) -> Destination {
     let (standing, class) = match recipient.standing {
         Standing::Accepted => ("accepted it".to_owned(), "good"),
         Standing::Bounced => ("took it and sent it back".to_owned(), "bad"),
+        Standing::Refused if state == OutgoingState::Waiting => {
+            ("has not taken it, and is offered it again".to_owned(), "bad")
+        }
+        Standing::Refused => ("has not taken it".to_owned(), "bad"),
         Standing::Turn(1) => ("is offered it first".to_owned(), "none"),
         Standing::Turn(turn) => (format!("is offered it as number {turn}, if none before accepts"), "none"),
-        Standing::NotTried => ("is not tried: ten places at most are".to_owned(), "none"),
+        Standing::NotTried => ("not tried".to_owned(), "none"),
         Standing::CannotBeUsed => {
             ("cannot be used: neither a mail address nor an HTTPS address".to_owned(), "bad")
         }

@@ -60,8 +60,8 @@ struct PolicyPage {
 }
 
 struct Alert {
-    domain: Shown,
-    href: String,
+    /// `None`: it is about this machine.
+    domain: Option<(Shown, String)>,
     since: String,
     text: Shown,
 }
@@ -151,9 +151,9 @@ async fn show<S: Evidence, C: Clock, B: PolicyBook>(
 }
 
 fn alert(line: &AlertLine) -> Alert {
+    let domain = Some(&line.domain).filter(|domain| !domain.is_empty());
     Alert {
-        domain: Shown::line(&line.domain),
-        href: format!("/policies/{}", encoded(&line.domain)),
+        domain: domain.map(|domain| (Shown::line(domain), format!("/policies/{}", encoded(domain)))),
         since: times::minute(line.since),
         text: Shown::block(&line.text),
     }

@@ -49,9 +49,11 @@ pub(crate) struct Recipient {
 pub(crate) enum Standing {
     Accepted,
     Bounced,
+    /// It was offered the report, and did not take it (yet).
+    Refused,
     /// In this turn, from 1.
     Turn(usize),
-    /// Ten places are tried, each once.
+    /// Ten places are tried, each once; and none after one that accepts, or once it is over.
     NotTried,
     CannotBeUsed,
 }
@@ -133,6 +135,10 @@ async fn recipients<S: Outbox, C>(
             Standing::Bounced
         } else if !rua.is_usable() {
             Standing::CannotBeUsed
+        } else if progress.failures.iter().any(|attempt| attempt.uri == uri) {
+            Standing::Refused
+        } else if report.line.state != OutgoingState::Waiting {
+            Standing::NotTried
         } else {
             let turn = turns.iter().position(|turn| *turn == uri);
             turn.map_or(Standing::NotTried, |turn| Standing::Turn(turn + 1))

@@ -234,9 +234,7 @@ fn line(report: &Outgoing) -> Line {
         share: share(Bounds::exactly(line.successful), Bounds::exactly(line.failed)),
         unjudged: grouped(line.unjudged),
         has_unjudged: line.unjudged > 0,
-        results: shown
-            .map(|(result, times)| (words::result_title(result.as_wire()), grouped(*times)))
-            .collect(),
+        results: shown.map(|(result, times)| (words::failed(result), grouped(*times))).collect(),
         more: (others > 0).then(|| super::numbers::plural(others as u64, "more kind", "more kinds")),
         is_retired: report.tally.is_empty() && (line.successful > 0 || line.failed > 0),
     }

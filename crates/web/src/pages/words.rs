@@ -81,6 +81,24 @@ pub(super) fn result_title(token: &str) -> Shown {
     if result.is_registered() { Shown::line(explain(&result).title) } else { Shown::line(token) }
 }
 
+/// What failed in a session of our own, in few words. [`result_title`] speaks to the receiving side.
+pub(super) fn failed(result: &ResultType) -> Shown {
+    Shown::line(match result {
+        ResultType::StarttlsNotSupported => "STARTTLS not offered",
+        ResultType::CertificateHostMismatch => "certificate for another name",
+        ResultType::CertificateExpired => "certificate expired",
+        ResultType::CertificateNotTrusted => "certificate not trusted",
+        ResultType::ValidationFailure => "other failure",
+        ResultType::TlsaInvalid => "no TLSA record fits",
+        ResultType::DnssecInvalid => "DNSSEC not valid",
+        ResultType::DaneRequired => "DANE wanted here, none there",
+        ResultType::StsPolicyFetchError => "policy not fetched",
+        ResultType::StsPolicyInvalid => "policy not valid",
+        ResultType::StsWebpkiInvalid => "policy host's certificate not valid",
+        ResultType::Unknown(text) => text,
+    })
+}
+
 pub(super) fn policy_title(token: &str) -> Shown {
     let policy = PolicyType::recognise(token);
     if policy.is_registered() { Shown::line(explain_policy_type(&policy).title) } else { Shown::line(token) }

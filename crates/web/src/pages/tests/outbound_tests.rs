@@ -93,7 +93,16 @@ async fn a_report_that_is_over_says_what_became_of_it_and_why() {
     let site = site(full_shelf("450 later, perhaps"));
     let rows: [(&str, &[&str]); 5] = [
         ("2026-11-23.1.enforcing.example", &["was sent", "accepted it", "rounds begun: 2"]),
-        ("2026-11-23.1.failing.example", &["Given up", "450 later, perhaps", "2026-11-24 10:00"]),
+        (
+            "2026-11-23.1.failing.example",
+            &[
+                "Given up",
+                "450 later, perhaps",
+                "2026-11-24 10:00",
+                "has not taken it",
+                "has failed on 3 days",
+            ],
+        ),
         ("2026-11-23.1.opted-out.example", &["opts this domain out"]),
         ("2026-11-23.1.testing.example", &["No session of this day is in a count"]),
         ("2026-11-15.1.retired.example", &["its counts have been dropped"]),
@@ -170,6 +179,7 @@ async fn sessions_of_a_day_are_shown_by_domain_and_result_with_those_that_nobody
     for text in [
         "Sessions on <time datetime=\"2026-11-23\">",
         "href=\"/outgoing/2026-11-23.1.testing.example\"",
+        "certificate expired: 7",
         "1 more kind",
         "<a href=\"#not-judged\">12</a>",
         "testing mode",

@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert_eq!(socketmap("unix:/run/e").unwrap(), "socketmap:unix:/run/e:tlsward");
+        assert_eq!(socketmap_place("unix:/run/e").unwrap(), "unix:/run/e");
         let none = Places {
             web: None,
             https: None,

@@ -464,3 +464,33 @@ async fn a_question_under_way_is_answered_before_the_server_ends() {
     assert!(answer.contains(":NOTFOUND ") || answer.contains(":TEMP "), "{answer}");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
+
+/// Postfix's own client keeps its connection, which a restart closes: it comes back by itself.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs postmap, of Debian's package postfix"]
+async fn postfix_notices_no_restart_of_a_server_whose_socket_stays_open() {
+    let lab = Lab::start(&World::loopback(now())).await;
+    lab.configure("off", "[enforce.overrides]\n'a.test' = 'encrypt'\n'b.test' = 'dane-only'\n");
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let map = format!("socketmap:inet:{}:{CLASSIC}", socket.local_addr().unwrap());
+    let server = Server::start(activated(&socket, "enforce"), &lab.config());
+    let mut postmap = Command::new("/usr/sbin/postmap")
+        .args(["-q", "-", &map])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("postmap (Debian's package postfix) is needed");
+    let mut questions = postmap.stdin.take().unwrap();
+    writeln!(questions, "a.test").unwrap();
+    let line = "tlsward_enforce_answers_total{outcome=\"encrypt\"} 1\n";
+    assert!((0..20_000).any(|_| server.metrics().contains(line)), "the question never came");
+    assert_eq!(server.stop(), Some(0));
+    writeln!(questions, "b.test").unwrap();
+    let server = Server::start(activated(&socket, "enforce"), &lab.config());
+    drop(questions);
+    let output = postmap.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((&*out, &*err), ("a.test\tencrypt\nb.test\tdane-only\n", ""));
+    assert_eq!(server.stop(), Some(0));
+}

@@ -3,17 +3,19 @@
 //!
 //! [`entry`] takes a line apart (syslog's forms, Postfix's own file, journald's JSON and export form), [`message`]
 //! reads the words, [`Tracker`] puts together what one process says in several lines, [`Follower`] reads a file that
-//! grows and is rotated, [`record`] is how an event stands in the journal. Needs `smtp_tls_loglevel = 2`; at 1 there are
-//! no fingerprints, and sessions come without.
+//! grows and is rotated, [`Feed`] brings what came of all that into the journal, as [`record`]s. Needs
+//! `smtp_tls_loglevel = 2`; at 1 there are no fingerprints, and sessions come without.
 //!
 //! A log is text that strangers have a part in (names, certificates): a line that is not exactly as Postfix writes it
 //! is passed over.
 
 pub mod entry;
+mod feed;
 mod follow;
 pub mod message;
 pub mod record;
 mod track;
 
+pub use feed::{Feed, FeedStats};
 pub use follow::{Cursor, Follower};
 pub use track::{MAX_PROCESSES, Tracker};

@@ -54,6 +54,14 @@ pub(crate) enum Command {
     #[command(after_help = POLICY_HELP)]
     Policy(Policy),
 
+    /// Print what sending reports needs from you.
+    #[command(after_help = REPORT_HELP)]
+    Report {
+        /// What to print.
+        #[command(subcommand)]
+        about: About,
+    },
+
     /// Take one mail from standard input and hand it to the server.
     ///
     /// For a mail server that pipes the reports' address into a program. If the server does not run, the mail is left in a
@@ -267,6 +275,20 @@ Examples:
   tlsward read --json reports/ | jq -r '.[\"organization-name\"]'
 
 Exit status: 0, or 1 if any input held no readable report.";
+
+/// What `report` prints.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum About {
+    /// The DKIM records to publish, as lines of zone files; the keys are made if they are not there yet.
+    #[command(after_help = "Example:\n  tlsward report dkim --config /etc/tlsward.toml")]
+    Dkim,
+}
+
+const REPORT_HELP: &str = "\
+Example:
+  tlsward report dkim --config /etc/tlsward.toml
+
+Exit status: 0, 78 if the configuration is wrong or has no [report], 1 if the keys cannot be used.";
 
 const RECEIVE_HELP: &str = "\
 Example, in /etc/aliases of Postfix:

@@ -5,11 +5,12 @@ mod manual;
 mod policy;
 mod read;
 mod receive;
+mod report;
 mod serve;
 
 use std::io::{self, Write as _};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{About, Cli, Command};
 use crate::edge::{self, Exit};
 
 /// Does what was asked.
@@ -19,6 +20,7 @@ pub(crate) fn run(asked: Cli) -> Exit {
         Command::Read(options) => read::run(&options),
         Command::Check(options) => check::run(&options, asked.config.as_deref()),
         Command::Policy(options) => policy::run(&options, asked.config.as_deref()),
+        Command::Report { about: About::Dkim } => report::dkim(asked.config.as_deref()),
         Command::Receive => receive::run(asked.config.as_deref()),
         Command::Completions { shell } => printed(&manual::completions(shell)),
         Command::Man { folder } => match manual::write(&folder) {

@@ -33,11 +33,12 @@ pub(super) fn run(options: &Serve, config: Option<PathBuf>) -> Exit {
         settings.smtp.is_some(),
         settings.check.is_some(),
         settings.enforce.is_some(),
+        settings.report.is_some(),
     ];
     if !roles.contains(&true) {
         edge::complain(
             "the configuration has no table of a role, so there is nothing to run; add one of [web], \
-             [receive.https], [receive.smtp], [check], [enforce]",
+             [receive.https], [receive.smtp], [check], [enforce], [report]",
         );
         return Exit::Configuration;
     }

@@ -266,7 +266,8 @@ fn place(written: &Spanned<String>, folder: &Path, complaints: &mut Complaints<'
     found
 }
 
-fn octal(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<u32> {
+/// The mode of a socket.
+pub(super) fn octal(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<u32> {
     let text = written.get_ref();
     let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
     let found = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);

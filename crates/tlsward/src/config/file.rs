@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) receive: Option<Receive>,
     pub(super) check: Option<Check>,
     pub(super) enforce: Option<super::enforce::Written>,
+    pub(super) report: Option<Spanned<super::report::Written>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

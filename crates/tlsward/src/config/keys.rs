@@ -61,10 +61,28 @@ pub(crate) const TABLES: &[Table] = &[
         name: "check",
         text: "Domains that are audited every hour, with their history on the pages. Done if this table is present.",
     },
+    Table {
+        name: "report",
+        text: "What your mail server tells of its TLS sessions is counted, and the daily reports are sent (RFC 8460). Done if \
+               this table is present; [report.md](report.md) says how. `contact` is needed.",
+    },
+    Table {
+        name: "report.dkim",
+        text: "The keys that sign reports. Each is made at the first start and kept in `data_dir`, unless a file is named; \
+               `tlsward report dkim` prints the records to publish.",
+    },
+    Table {
+        name: "report.identities",
+        text: "Others who report, to certain domains. Written `[[report.identities]]`, as often as needed; what one leaves out is \
+               taken from `[report]`.",
+    },
 ];
 
+/// Tables that may stand there several times.
+pub(crate) const LISTS: &[&str] = &["report.identities"];
+
 /// Tables of later versions, which this one does not know how to serve: named as such instead of ignored.
-pub(crate) const LATER: &[&str] = &["publish", "report", "receive.maildir"];
+pub(crate) const LATER: &[&str] = &["publish", "receive.maildir"];
 
 /// Tables whose keys are the owner's own; [`KEYS`] says under one name what they may be.
 pub(crate) const FREE: &[&str] = &["enforce.overrides"];
@@ -362,6 +380,180 @@ pub(crate) const KEYS: &[Key] = &[
         default: "none",
         example: "[\"example.com\", \"example.net\"]",
         text: "The domains that are audited every hour.",
+    },
+    Key {
+        table: "report",
+        name: "socket",
+        kind: "path",
+        default: "none: no datagrams are taken",
+        example: "\"/run/tlsward/tlsrpt.sock\"",
+        text: "The unix datagram socket that Postfix (3.10 and later, `smtp_tlsrpt_socket_name`) and others with libtlsrpt \
+               tell of sessions.",
+    },
+    Key {
+        table: "report",
+        name: "socket_mode",
+        kind: "octal number in quotes",
+        default: "`\"0666\"`",
+        example: "\"0660\"",
+        text: "The mode of the socket. The mail server's user has to be able to write.",
+    },
+    Key {
+        table: "report",
+        name: "sessions",
+        kind: "list of paths",
+        default: "none",
+        example: "[\"/var/log/tls-sessions.jsonl\", \"/run/tlsward/sessions\"]",
+        text: "Files and named pipes that sessions are read from, as JSON lines ([sessions.md](sessions.md)). A file is read from \
+               its beginning, followed as it grows and is rotated, and read on after a restart.",
+    },
+    Key {
+        table: "report",
+        name: "token_file",
+        kind: "path",
+        default: "none: no sessions by POST",
+        example: "\"/etc/tlsward/sessions.token\"",
+        text: "A file with a secret of at least 24 characters. Whoever has it may POST sessions as JSON lines to `/v1/sessions` \
+               at the listener of `[receive.https]`.",
+    },
+    Key {
+        table: "report",
+        name: "postfix_log",
+        kind: "path",
+        default: "none",
+        example: "\"/var/log/mail.log\"",
+        text: "Postfix's log, in which stands what its datagrams leave out.",
+    },
+    Key {
+        table: "report",
+        name: "organization_name",
+        kind: "text",
+        default: "the domain of `contact`",
+        example: "\"Example, Inc.\"",
+        text: "Who reports, in words.",
+    },
+    Key {
+        table: "report",
+        name: "contact",
+        kind: "mail address",
+        default: "none: it is needed",
+        example: "\"postmaster@example.com\"",
+        text: "Whom receivers may ask. Its domain is the submitter of the reports and signs them.",
+    },
+    Key {
+        table: "report",
+        name: "from",
+        kind: "mail address",
+        default: "`contact`",
+        example: "\"tlsrpt@example.com\"",
+        text: "The author of the mails; of the domain of `contact`.",
+    },
+    Key {
+        table: "report",
+        name: "bounces_to",
+        kind: "mail address",
+        default: "none: bounces go to `from`, to be read by a person",
+        example: "\"tlsrpt-bounces@example.com\"",
+        text: "Bounces come to this address with `+` and a token before the `@`, to the listener of `[receive.smtp]`, and the next \
+               place is tried.",
+    },
+    Key {
+        table: "report",
+        name: "relay",
+        kind: "host and port",
+        default: "`\"127.0.0.1:25\"`",
+        example: "\"mail.example.com:25\"",
+        text: "The mail server that takes reports and delivers them. It is spoken to in the clear, without a password.",
+    },
+    Key {
+        table: "report",
+        name: "opt_outs",
+        kind: "list of domains",
+        default: "none",
+        example: "[\"example.org\", \".example.net\"]",
+        text: "Domains that get no report and whose sessions are not counted; with a dot before it, all that is below it.",
+    },
+    Key {
+        table: "report",
+        name: "daily_quota",
+        kind: "number",
+        default: "`2000`",
+        example: "2000",
+        text: "Reports that one destination (a mail domain, or the host of a URI) gets in a day, whoever asks for them to be sent \
+               there.",
+    },
+    Key {
+        table: "report.dkim",
+        name: "rsa_selector",
+        kind: "DKIM selector",
+        default: "`\"tlsrpt-rsa\"`",
+        example: "\"tlsrpt-rsa\"",
+        text: "The name of the RSA key's record, before `._domainkey`.",
+    },
+    Key {
+        table: "report.dkim",
+        name: "rsa_key",
+        kind: "path",
+        default: "one of 2048 bits that is made",
+        example: "\"/etc/tlsward/dkim-rsa.pem\"",
+        text: "The private RSA key in PEM.",
+    },
+    Key {
+        table: "report.dkim",
+        name: "ed25519_selector",
+        kind: "DKIM selector",
+        default: "`\"tlsrpt-ed25519\"`",
+        example: "\"tlsrpt-ed25519\"",
+        text: "The name of the Ed25519 key's record.",
+    },
+    Key {
+        table: "report.dkim",
+        name: "ed25519_key",
+        kind: "path",
+        default: "one that is made",
+        example: "\"/etc/tlsward/dkim-ed25519.pem\"",
+        text: "The private Ed25519 key in PEM.",
+    },
+    Key {
+        table: "report.identities",
+        name: "domains",
+        kind: "list of domains",
+        default: "none: they are needed",
+        example: "[\"example.org\", \".example.net\"]",
+        text: "The policy domains that this one reports to; with a dot before it, all that is below it. The longest that fits \
+               is taken.",
+    },
+    Key {
+        table: "report.identities",
+        name: "organization_name",
+        kind: "text",
+        default: "that of `[report]`",
+        example: "\"Example Hosting\"",
+        text: "As in `[report]`.",
+    },
+    Key {
+        table: "report.identities",
+        name: "contact",
+        kind: "mail address",
+        default: "that of `[report]`",
+        example: "\"postmaster@hosting.example\"",
+        text: "As in `[report]`. Its domain needs the DKIM records too.",
+    },
+    Key {
+        table: "report.identities",
+        name: "from",
+        kind: "mail address",
+        default: "`contact`",
+        example: "\"tlsrpt@hosting.example\"",
+        text: "As in `[report]`.",
+    },
+    Key {
+        table: "report.identities",
+        name: "bounces_to",
+        kind: "mail address",
+        default: "that of `[report]`",
+        example: "\"tlsrpt-bounces@hosting.example\"",
+        text: "As in `[report]`.",
     },
 ];
 

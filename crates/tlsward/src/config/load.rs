@@ -5,12 +5,12 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::Settings;
 use super::file::File;
 use super::keys::{
-    FREE, KEYS, LATER, RULE_KEYS, TABLES, dotted, nearest_key, nearest_rule_key, nearest_table,
+    FREE, KEYS, LATER, LISTS, RULE_KEYS, TABLES, dotted, nearest_key, nearest_rule_key, nearest_table,
 };
 use super::validate;
 use crate::present::visible::visible;
@@ -140,6 +140,12 @@ fn unknown_keys(table: &str, entries: &DeTable<'_>, complaints: &mut Complaints<
             complaints.add(key.span(), text);
         } else if TABLES.iter().any(|known| known.name == full) {
             match value.get_ref() {
+                DeValue::Array(entries) if LISTS.contains(&full.as_str()) => {
+                    list(&full, entries, complaints);
+                }
+                _ if LISTS.contains(&full.as_str()) => {
+                    complaints.add(key.span(), format!("'{full}' is a list of tables: write [[{full}]]"));
+                }
                 DeValue::Table(inner) if FREE.contains(&full.as_str()) => rules(&full, inner, complaints),
                 DeValue::Table(inner) => unknown_keys(&full, inner, complaints),
                 _ => complaints.add(key.span(), format!("'{full}' is a table: write [{full}]")),
@@ -168,6 +174,16 @@ fn rules(table: &str, entries: &DeTable<'_>, complaints: &mut Complaints<'_>) {
                 nearest_rule_key(key.get_ref())
             );
             complaints.add(key.span(), text);
+        }
+    }
+}
+
+/// A table that may stand there several times.
+fn list(table: &str, entries: &DeArray<'_>, complaints: &mut Complaints<'_>) {
+    for entry in entries {
+        match entry.get_ref() {
+            DeValue::Table(inner) => unknown_keys(table, inner, complaints),
+            _ => complaints.add(entry.span(), format!("'{table}' is a list of tables: write [[{table}]]")),
         }
     }
 }

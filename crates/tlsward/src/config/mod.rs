@@ -8,6 +8,7 @@ mod file;
 mod keys;
 mod load;
 pub(crate) mod reference;
+mod report;
 mod size;
 mod validate;
 
@@ -19,6 +20,7 @@ pub(crate) use enforce::{DefaultAnswer, Enforce, Listen, Overrides, Rule, UnderE
 pub(crate) use load::ConfigError;
 use mta_sts::policy_domain::PolicyDomain;
 use tlsward_net::guard::Allowed;
+pub(crate) use report::{Dkim, Report};
 pub(crate) use tlsward_web::source::Net as Network;
 
 /// What the commands go by. A role runs if and only if its part is there.
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) check: Option<Check>,
     /// Answers for the mail server.
     pub(crate) enforce: Option<Enforce>,
+    /// Sessions counted and reports sent.
+    pub(crate) report: Option<Report>,
     /// What holds for reports on every road.
     pub(crate) receive: Receive,
     /// Reports by POST.
@@ -171,6 +175,7 @@ impl Settings {
             web: Some(Web::default()),
             check: None,
             enforce: None,
+            report: None,
             receive: Receive::default(),
             https: Some(Https::default()),
             smtp: Some(Smtp::default()),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{KEYS, Key, LATER, TABLES};
+use super::keys::{KEYS, Key, LATER, LISTS, TABLES};
 
 const HEAD: &str = "\
 # Configuration
@@ -13,7 +13,7 @@ One TOML file, given to every command as `--config FILE` or by the environment v
 file `tlsward serve` shows its pages on 127.0.0.1:8460, takes reports by POST on 127.0.0.1:8461 and by mail on
 127.0.0.1:8425, and keeps everything in a SQLite database under `./tlsward-data`.
 
-- Every key is optional.
+- Every key is optional, but for `contact` where `[report]` is present.
 - A part of the server runs if and only if its table is present. `[web]` alone, with nothing under it, starts the
   pages at their default address.
 - An unknown key is an error, which names the nearest known one.
@@ -55,7 +55,12 @@ pub(crate) fn markdown() -> String {
         if table.name.is_empty() {
             page.push_str("\n## Top of the file\n");
         } else {
-            let _ = writeln!(page, "\n## `[{}]`", table.name);
+            let name = if LISTS.contains(&table.name) {
+                format!("[[{}]]", table.name)
+            } else {
+                format!("[{}]", table.name)
+            };
+            let _ = writeln!(page, "\n## `{name}`");
         }
         let _ = writeln!(page, "\n{}\n", table.text);
         page.push_str("| key | value | default | example | |\n|---|---|---|---|---|\n");

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::enforce::{Listen, enforce};
 use super::file::File;
 use super::load::Complaints;
+use super::report::report;
 use super::{
     Check, DATA_DIR, DATABASE, DNS_PORT, HTTPS_PORT, Https, KeyPair, LOOPBACK, Net, Network, Receive,
     SMTP_PORT, Settings, Smtp, WEB_PORT, Web,
@@ -27,6 +28,7 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
     let web = written.web.map(|table| web(table, complaints));
     let enforce = written.enforce.map(|table| enforce(table, folder, complaints));
     let receive = written.receive.unwrap_or_default();
+    let report = written.report.and_then(|table| report(table, folder, receive.https.is_some(), complaints));
     let https = receive.https.map(|table| https(table, folder, complaints));
     let smtp = receive.smtp.map(|table| smtp(table, folder, complaints));
     let defaults = Receive::default();
@@ -61,6 +63,7 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
         net,
         check,
         enforce: enforce.map(|(enforce, _)| enforce),
+        report,
         web: web.map(|(web, _)| web),
         receive,
         https: https.map(|(https, _)| https),
@@ -259,7 +262,7 @@ fn host(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<St
     found
 }
 
-fn a_labels(text: &str) -> Option<String> {
+pub(super) fn a_labels(text: &str) -> Option<String> {
     let bare = text.strip_suffix('.').unwrap_or(text);
     idna::domain_to_ascii_strict(bare).ok().filter(|name| !name.is_empty())
 }

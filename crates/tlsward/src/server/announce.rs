@@ -20,6 +20,8 @@ pub(super) struct Places {
     pub(super) smtp: Option<(SocketAddr, MailProtocol)>,
     /// Where the mail server asks for policies.
     pub(super) enforce: Vec<String>,
+    /// Where sessions are told of.
+    pub(super) sessions: Option<PathBuf>,
     pub(super) database: PathBuf,
     pub(super) is_demo: bool,
 }
@@ -58,6 +60,9 @@ impl Places {
         }
         for place in &self.enforce {
             line("Policies", &format!("{place} (socketmap)"));
+        }
+        if let Some(socket) = &self.sessions {
+            line("TLS sessions", &shown(socket));
         }
         line("Database", &shown(&self.database));
         text.push('\n');
@@ -121,6 +126,7 @@ mod tests {
             https: Some((at(2), true)),
             smtp: Some((at(3), MailProtocol::Lmtp)),
             enforce: vec!["127.0.0.1:4".to_owned(), "unix:/run/e".to_owned()],
+            sessions: Some(PathBuf::from("run/s.sock")),
             database: PathBuf::from("d/tlsward.db"),
             is_demo: false,
         };
@@ -132,6 +138,7 @@ mod tests {
             "127.0.0.1:4 (socketmap)",
             "unix:/run/e (socketmap)",
             "= socketmap:inet:127.0.0.1:4:tlsward\n",
+            "TLS sessions      run/s.sock\n",
             "d/tlsward.db",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -142,6 +149,7 @@ mod tests {
             https: None,
             smtp: None,
             enforce: Vec::new(),
+            sessions: None,
             database: PathBuf::new(),
             is_demo: false,
         };

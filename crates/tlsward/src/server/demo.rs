@@ -61,6 +61,7 @@ impl Demo {
             web: Some(asked.web.clone().unwrap_or_default()),
             check: None,
             enforce: None,
+            report: None,
             receive: Receive::default(),
             https: None,
             smtp: None,

@@ -13,6 +13,7 @@ mod enforce;
 mod log;
 mod outbound;
 mod reload;
+pub(crate) mod report;
 mod shelf;
 mod systemd;
 mod tls;
@@ -30,6 +31,7 @@ use prometheus_client::registry::Registry;
 use tlsward_engine::facts::Receipt;
 use tlsward_engine::receive::{Budget, CurrentRules, INTAKE_BUDGET_BYTES, Rules};
 use tlsward_mail::QueueLimits;
+use tlsward_mail::bounce::Bounces;
 use tlsward_mail::listener::{self, Protocol, Recipients};
 use tlsward_mail::pipe::Drain;
 use tlsward_mail::queue::{Inlet, queue};
@@ -130,15 +132,27 @@ async fn serve(
     guarded(&settings, web.as_ref(), https.as_ref())?;
     let asked =
         settings.enforce.as_ref().map(|enforce| enforce::bind(enforce, &mut inherited)).transpose()?;
+    let handed = match &settings.report {
+        Some(report) => inherited.datagram("report", report.socket.as_deref().unwrap_or(Path::new("")))?,
+        None => None,
+    };
     inherited.close();
     let https_certificate = certificate(settings.https.as_ref().and_then(|https| https.tls.as_ref()))?;
     let smtp_certificate = certificate(settings.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref()))?;
     let control = bind::control(&settings.control_socket());
-    let audits = settings.check.as_ref().is_some_and(|check| !check.domains.is_empty());
-    let world = match audits || settings.enforce.is_some() {
+    let audited = settings.check.as_ref().filter(|check| !check.domains.is_empty());
+    let world = match audited.is_some() || settings.enforce.is_some() || settings.report.is_some() {
         true => Some(Arc::new(world::open_soon(&settings.net).await?)),
         false => None,
     };
+    let room = match (&settings.report, &world) {
+        (Some(report), Some(world)) => {
+            Some(report::Room::open(report, &settings, handed, &store, world).await?)
+        }
+        _ => None,
+    };
+    let sessions = room.as_ref().map(report::Room::sessions).transpose()?.flatten();
+    let bounces = room.as_ref().and_then(report::Room::bounces);
 
     let (stop, shutdown) = watch::channel(false);
     let mut registry = Registry::default();
@@ -163,6 +177,7 @@ async fn serve(
         https: https.as_ref().map(|bound| (bound.address, https_certificate.is_some())),
         smtp: smtp.as_ref().zip(settings.smtp.as_ref()).map(|(bound, smtp)| (bound.address, smtp.protocol)),
         enforce: asked.iter().flatten().map(|bound| bound.place.clone()).collect(),
+        sessions: settings.report.as_ref().and_then(|report| report.socket.clone()),
         database: settings.database.clone(),
         is_demo: demo.is_some(),
     };
@@ -188,12 +203,15 @@ async fn serve(
         enforcement.start(&mut parts, asked, &common.shutdown)?;
     }
     if let (Some(bound), Some(smtp)) = (smtp, &settings.smtp) {
-        start_smtp(&mut parts, &common, bound.socket, smtp, smtp_certificate.as_ref())?;
+        start_smtp(&mut parts, &common, bound.socket, smtp, smtp_certificate.as_ref(), bounces)?;
     }
     if let (Some(bound), Some(https)) = (https, &settings.https) {
-        start_https(&mut parts, &common, bound.socket, https, https_certificate.as_ref())?;
+        start_https(&mut parts, &common, bound.socket, https, https_certificate.as_ref(), sessions)?;
     }
-    if let (Some(world), Some(check)) = (world, &settings.check) {
+    if let Some(room) = room {
+        room.start(&mut parts, &mut registry, settings.smtp.is_some(), &common.shutdown)?;
+    }
+    if let (Some(world), Some(check)) = (world, audited) {
         let gauges = audits::Gauges::register(&mut registry);
         let auditing = audits::run(
             check.domains.clone(),
@@ -302,6 +320,7 @@ fn start_smtp(
     socket: TcpListener,
     smtp: &Smtp,
     certificate: Option<&Arc<Certificate>>,
+    bounces: Option<Arc<dyn Bounces>>,
 ) -> anyhow::Result<()> {
     let recipients = match smtp.recipients.as_slice() {
         [] => None,
@@ -314,7 +333,7 @@ fn start_smtp(
         },
         hostname: smtp.hostname.clone(),
         accept_recipients: recipients,
-        bounces: None,
+        bounces,
         tls: certificate.map(Certificate::for_mail).transpose()?,
         limits: tlsward_mail::Limits::default(),
     };
@@ -336,6 +355,7 @@ fn start_https(
     socket: TcpListener,
     https: &Https,
     certificate: Option<&Arc<Certificate>>,
+    sessions: Option<report_endpoint::Sessions>,
 ) -> anyhow::Result<()> {
     let endpoint = Endpoint {
         intake: Arc::clone(&common.store),
@@ -344,7 +364,7 @@ fn start_https(
         budget: common.budget.clone(),
         sources: Sources { trusted_proxies: https.trusted_proxies.clone(), exempt: https.exempt.clone() },
         metrics: common.metrics.clone(),
-        sessions: None,
+        sessions,
         tls: certificate.map(Certificate::for_web).transpose()?,
     };
     let limits = report_endpoint::Limits::default();

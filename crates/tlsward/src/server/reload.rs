@@ -156,6 +156,7 @@ fn waits_for_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("net", old.net != new.net),
         ("web", old.web != new.web),
         ("check", old.check != new.check),
+        ("report", old.report != new.report),
         ("enforce", old.enforce != new.enforce),
         ("receive", old.receive != new.receive),
         ("receive.https", old.https != new.https),

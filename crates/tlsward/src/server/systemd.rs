@@ -98,7 +98,6 @@ impl Inherited {
     }
 
     /// The socket for a part that takes datagrams at a path.
-    #[expect(dead_code, reason = "the session socket is the first part of that kind")]
     pub(super) fn datagram(&mut self, table: &str, path: &Path) -> anyhow::Result<Option<UnixDatagram>> {
         let is_there = |kind: &Kind| matches!(kind, Kind::Datagram(_, at) if at == path);
         match self.one(table, is_there)? {

@@ -19,7 +19,7 @@ use tlsward_engine::report::{Counter, Settings};
 use tlsward_mta::journal::{FromFile, Position, Reader, Record, RecordKind, RetireHandle, SyncHandle};
 use tlsward_mta::postfix_log::{Cursor, record};
 use tlsward_mta::session::{Appended, Inlet, datagram, line};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -62,6 +62,11 @@ pub(super) struct Counting<O> {
     pub(super) figures: Arc<Figures>,
     /// Up to which time everything is counted.
     pub(super) counted: watch::Sender<Option<UnixTime>>,
+    /// Wakes whoever sends: sessions of a day were counted whose reports are due already.
+    pub(super) late: Arc<Notify>,
+    /// The place of the store.
+    pub(super) stored: JournalPlace,
+    /// Where to read on: behind `stored`, with no record between them.
     pub(super) at: Position,
     pub(super) retired: u64,
     /// A stretch broke the judge: the next one is a single record.
@@ -94,6 +99,10 @@ struct Stretch {
     told: Vec<Told>,
     /// The records that they came from.
     records: Vec<Read>,
+    /// How far the journal was read.
+    reached: Option<Position>,
+    /// Bytes behind the last record that are damaged.
+    damaged: u64,
 }
 
 /// A record that was read.
@@ -184,7 +193,17 @@ impl<O: Outbox> Counting<O> {
     async fn step(&mut self, end: Position) -> Result<Step, Trouble> {
         let (folder, from, one_by_one) = (self.journal.clone(), self.at, self.one_by_one);
         let mut stretch = spawn_blocking(move || read(folder, from, end, one_by_one)).await??;
-        let Some(first) = stretch.records.first() else { return Ok(Step::Stuck) };
+        let Some(first) = stretch.records.first() else {
+            return Ok(match stretch.reached.filter(|reached| *reached > self.at) {
+                // A segment begins here, or what was left of one is damaged: no record is there.
+                Some(reached) => {
+                    self.tell_damage(stretch.damaged);
+                    self.at = reached;
+                    Step::Counted
+                }
+                None => Step::Stuck,
+            });
+        };
         let now = edge::now();
         let ripe = judge::ripe(&stretch.told, now, self.court.follows_log);
         let mut whole = stretch.records.iter().take_while(|read| read.told <= ripe).count();
@@ -204,7 +223,7 @@ impl<O: Outbox> Counting<O> {
 
         let (court, settings) = (Arc::clone(&self.court), Arc::clone(&self.settings));
         let told = std::mem::take(&mut stretch.told);
-        let (from, to) = (journal_place(self.at), journal_place(place));
+        let (from, to) = (self.stored, JournalPlace { segment: place.segment, offset: place.offset });
         let judged = spawn_blocking(move || count(&told, &court, &settings, from, to)).await;
         let counted = match judged {
             Ok(counted) => counted,
@@ -220,6 +239,7 @@ impl<O: Outbox> Counting<O> {
             }
         };
         self.one_by_one = false;
+        let is_late = counted.delta.groups.iter().any(|group| group.due_at <= now);
         match self.outbox.add(counted.delta).await? {
             Added::Counted => {}
             Added::Elsewhere(place) => {
@@ -228,11 +248,15 @@ impl<O: Outbox> Counting<O> {
                     offset = place.offset,
                     "the store has another place of the journal; counting goes on from there"
                 );
-                self.at = Position { segment: place.segment, offset: place.offset };
+                self.stored = place;
+                self.at = position(place);
                 return Ok(Step::Counted);
             }
         }
-        self.at = place;
+        (self.stored, self.at) = (to, place);
+        if is_late {
+            self.late.notify_one();
+        }
         self.figures.sessions.add(counted.judged);
         self.figures.unjudged.add(counted.unjudged);
         self.figures.left_out.add(counted.left_out);
@@ -254,13 +278,17 @@ impl<O: Outbox> Counting<O> {
         }
         self.figures.refused_datagrams.add(refused.datagrams);
         self.figures.refused_lines.add(refused.lines);
-        self.figures.damaged_bytes.add(damaged);
+        self.tell_damage(damaged);
         if let Some(why) = refused.why {
             let (datagrams, lines) = (refused.datagrams, refused.lines);
             tracing::warn!(datagrams, lines, first = why, "sessions that cannot be read are not counted");
         }
-        if damaged > 0 {
-            tracing::error!(bytes = damaged, "a part of the journal is damaged; its sessions are lost");
+    }
+
+    fn tell_damage(&self, bytes: u64) {
+        self.figures.damaged_bytes.add(bytes);
+        if bytes > 0 {
+            tracing::error!(bytes, "a part of the journal is damaged; its sessions are lost");
         }
     }
 
@@ -285,8 +313,9 @@ impl<O: Outbox> Counting<O> {
     }
 }
 
-fn journal_place(at: Position) -> JournalPlace {
-    JournalPlace { segment: at.segment, offset: at.offset }
+/// The same place, as the journal has it.
+pub(super) fn position(place: JournalPlace) -> Position {
+    Position { segment: place.segment, offset: place.offset }
 }
 
 /// Reads a stretch of the journal.
@@ -299,14 +328,17 @@ fn read(folder: PathBuf, from: Position, end: Position, one_by_one: bool) -> io:
         let told = &mut stretch.told;
         let each = |record: Record<'_>| {
             bytes += record.payload.len();
-            let before = told.len();
             // A record that finds a fault in a reader must not stop all counting.
             let outcome = catch_unwind(AssertUnwindSafe(|| take(record, told)));
-            taken = Some((record.at, outcome.unwrap_or_else(|_| (broken(), None)), before));
+            taken = Some((record.at, outcome.unwrap_or_else(|_| (broken(), None))));
         };
         reader.read(end, 1, each, |damage| damaged += damage.bytes)?;
-        let Some((at, (refused, file), _)) = taken else { break };
         let place = reader.position();
+        stretch.reached = Some(place);
+        let Some((at, (refused, file))) = taken else {
+            stretch.damaged = damaged;
+            break;
+        };
         stretch.records.push(Read { told: stretch.told.len(), at, place, refused, file, damaged });
         if one_by_one {
             break;

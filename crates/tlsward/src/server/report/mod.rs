@@ -32,7 +32,7 @@ use tlsward_engine::report::Settings as Counted;
 use tlsward_engine::report::judge::{Certificates, NoPolicies, PolicyHosts};
 use tlsward_mail::bounce::Bounces;
 use tlsward_mail::dkim::DkimSigner;
-use tlsward_mta::journal::{FromFile, Journal, Options, Position};
+use tlsward_mta::journal::{FromFile, Journal, Options};
 use tlsward_mta::session::{
     Appended, DEFAULT_QUEUE_PATH, Intake, IntakeOptions, Receiver, SessionSocket, queue_advice,
 };
@@ -40,7 +40,7 @@ use tlsward_net::limits::SmtpLimits;
 use tlsward_net::relay::{RelayConfig, SmtpRelay};
 use tlsward_store::SqliteStore;
 use tlsward_web::report_endpoint::Sessions;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::interval;
 
@@ -94,9 +94,9 @@ impl Room {
 
         let place =
             store.place(&installation.node).await.context("cannot read how far sessions are counted")?;
-        let place = Position { segment: place.segment, offset: place.offset };
+        let at = counting::position(place);
         let journal_folder = folder.join("journal");
-        let (journal, recovery) = Journal::open(&journal_folder, Options::default(), place)?;
+        let (journal, recovery) = Journal::open(&journal_folder, Options::default(), at)?;
         if recovery.is_damaged {
             tracing::error!(journal = shown(&journal_folder), "the newest part of the journal is damaged");
         } else if recovery.cut_bytes > 0 {
@@ -152,7 +152,9 @@ impl Room {
             places,
             figures: Arc::new(Figures::default()),
             counted: until,
-            at: place,
+            late: Arc::new(Notify::new()),
+            stored: place,
+            at,
             retired: 0,
             one_by_one: false,
         };
@@ -210,7 +212,7 @@ impl Room {
         let Self { config, settings, signer, relay, socket, intake, counting, counted, world, store, .. } =
             self;
         let figures = Arc::clone(&counting.figures);
-        let inlet = counting.inlet.clone();
+        let (inlet, late) = (counting.inlet.clone(), Arc::clone(&counting.late));
         let receiver = socket
             .map(|socket| Receiver::start(socket, inlet.clone()))
             .transpose()

@@ -1,4 +1,4 @@
-//! Reports that are due are sent, once a minute; what is over is forgotten, once a day; and the DKIM records are looked at,
+//! Reports that are due are sent, once a minute, and soon after sessions of a past day became known; what is over is forgotten, once a day; and the DKIM records are looked at,
 //! at the start and once a day.
 //!
 //! Nothing is sent before everything of its day is counted. Killed at any moment, a report is still due; one that was
@@ -14,8 +14,8 @@ use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{Outbox, Relay};
 use tlsward_engine::report::{Desk, Pass, Settings, day_of, run_due};
 use tlsward_mail::dkim::DkimSigner;
-use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::{Notify, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::dkim;
 use super::figures::Figures;
@@ -25,6 +25,8 @@ use crate::world::Open;
 
 /// Between the beginnings of two rounds.
 const ROUND: Duration = Duration::from_secs(60);
+/// Sessions of a past day that come one after the other make one report.
+const GATHER: Duration = Duration::from_secs(2);
 /// A round that is under way when it is time to stop.
 const DRAIN: Duration = Duration::from_secs(8);
 /// Days for which the counts of a report that is over are kept, to be looked at.
@@ -43,6 +45,8 @@ pub(super) struct Sending<O, R> {
     pub(super) figures: Arc<Figures>,
     /// Up to which time everything is counted; `None`: nothing is known yet.
     pub(super) counted: watch::Receiver<Option<UnixTime>>,
+    /// Sessions were counted whose reports are due already.
+    pub(super) late: Arc<Notify>,
 }
 
 impl<O: Outbox, R: Relay> Sending<O, R> {
@@ -51,10 +55,19 @@ impl<O: Outbox, R: Relay> Sending<O, R> {
         let mut rounds = interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut failing, mut looked_on, mut retired_on) = (false, None, None);
+        // Between two rounds there is one that was not waited for, or each line of a slow feed would make a report.
+        let mut may_hurry = true;
         loop {
             tokio::select! {
                 () = told_to_stop(&mut shutdown) => return,
-                _ = rounds.tick() => {}
+                _ = rounds.tick() => may_hurry = true,
+                () = self.late.notified(), if may_hurry => {
+                    may_hurry = false;
+                    tokio::select! {
+                        () = told_to_stop(&mut shutdown) => return,
+                        () = sleep(GATHER) => {}
+                    }
+                }
             }
             let known = tokio::select! {
                 () = told_to_stop(&mut shutdown) => return,

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test whose world cannot be set up fails")]
 
 mod dkim;
-#[expect(dead_code, reason = "each test program uses its own part")]
 mod program;
 mod relay;
 
@@ -211,7 +210,7 @@ impl Scene {
 
     /// The reports in the store of a server that is stopped.
     async fn outgoing(&self) -> Vec<OutgoingLine> {
-        let store = SqliteStore::open(&self.path("data/tlsward.db"), Quotas::default()).unwrap();
+        let store = SqliteStore::open(self.path("data/tlsward.db"), Quotas::default()).unwrap();
         let lines = store.outgoing(OutgoingQuery { limit: 100, ..OutgoingQuery::default() }).await.unwrap();
         store.close().unwrap();
         lines

@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use enforce::{DefaultAnswer, Enforce, Listen, Overrides, Rule, UnderEnforce};
 pub(crate) use load::ConfigError;
 use mta_sts::policy_domain::PolicyDomain;
-use tlsward_net::guard::Allowed;
 pub(crate) use report::{Dkim, Report};
+use tlsward_net::guard::Allowed;
 pub(crate) use tlsward_web::source::Net as Network;
 
 /// What the commands go by. A role runs if and only if its part is there.

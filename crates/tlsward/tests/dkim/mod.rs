@@ -69,7 +69,7 @@ never!(Box<str>, RecordSet<std::net::Ipv6Addr>);
 never!(std::net::IpAddr, RecordSet<Box<str>>);
 
 /// Whether each signature of the mail verifies. `records`: name and text.
-pub async fn verdicts(mail: &[u8], records: &[(String, String)]) -> Vec<bool> {
+pub(crate) async fn verdicts(mail: &[u8], records: &[(String, String)]) -> Vec<bool> {
     let records = records.iter().map(|(name, text)| {
         let record = DomainKey::parse(text.as_bytes()).expect("a record of DKIM");
         (format!("{name}."), Txt::DomainKey(Arc::new(record)))

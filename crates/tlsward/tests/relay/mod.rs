@@ -10,21 +10,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mail that was taken.
 #[derive(Debug)]
-pub struct Taken {
-    pub from: String,
-    pub to: String,
+pub(crate) struct Taken {
+    pub(crate) from: String,
+    pub(crate) to: String,
     /// Dots are single again.
-    pub message: Vec<u8>,
+    pub(crate) message: Vec<u8>,
 }
 
 /// A relay that listens; it ends with the process.
-pub struct Relay {
-    pub address: String,
+pub(crate) struct Relay {
+    pub(crate) address: String,
     taken: Receiver<Taken>,
 }
 
 impl Relay {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let (sender, taken) = channel();
@@ -38,12 +38,12 @@ impl Relay {
     }
 
     /// The next mail.
-    pub fn next(&self) -> Taken {
+    pub(crate) fn next(&self) -> Taken {
         self.taken.recv_timeout(PATIENCE).expect("a mail came")
     }
 
     /// The mails that came and were not asked for.
-    pub fn rest(&self) -> Vec<Taken> {
+    pub(crate) fn rest(&self) -> Vec<Taken> {
         self.taken.try_iter().collect()
     }
 }

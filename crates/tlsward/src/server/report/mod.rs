@@ -239,7 +239,8 @@ impl Room {
             ));
         }
         let submitters = config.submitters().into_iter().map(str::to_owned).collect();
-        let sending = Sending { world, outbox: store, relay, signer, submitters, settings, figures, counted };
+        let sending =
+            Sending { world, outbox: store, relay, signer, submitters, settings, figures, counted, late };
         parts.spawn(named("sender of reports", sending.run(shutdown.clone())));
         parts.spawn(named("counter of sessions", counting.run(shutdown.clone())));
         parts.spawn(named("intake of sessions", keep_taking(receiver, intake, shutdown.clone())));

@@ -103,6 +103,8 @@ fn completions_and_manual_pages_are_written() {
         "tlsward-policy.1",
         "tlsward-read.1",
         "tlsward-receive.1",
+        "tlsward-report-dkim.1",
+        "tlsward-report.1",
         "tlsward-serve.1",
         "tlsward.1",
     ];

@@ -438,6 +438,13 @@ async fn a_socket_that_was_handed_over_stays_open_over_a_restart() {
         assert!(server.places("Policies")[0].starts_with(&address), "{}", server.greeting);
         assert_eq!(server.stop(), Some(0));
     }
+    // Nothing else has to be listened on then; without it, something has to.
+    let text = fs::read_to_string(lab.config()).unwrap();
+    let bare = lab.folder.path().join("bare.toml");
+    fs::write(&bare, text.replace("listen = ['127.0.0.1:0', 'unix:e.sock']", "listen = []")).unwrap();
+    assert_eq!(Server::start(activated(&socket, "enforce"), &bare).stop(), Some(0));
+    let ran = Ran::from(tlsward().args(["serve", "--config"]).arg(&bare).output().unwrap());
+    assert!(ran.code == Some(1) && ran.err.contains("[enforce] listen is empty"), "{}", ran.err);
     let server = Server::start(activated(&socket, "nonsense"), &lab.config());
     server.wait_for("no part of the configuration takes");
     assert_eq!(server.places("Policies").len(), 2);

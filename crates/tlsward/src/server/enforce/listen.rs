@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tlsward_mta::socketmap::{Listener, ListenerError};
 
 use super::super::bind::remedy;
@@ -40,6 +40,9 @@ pub(in super::super) fn bind(enforce: &Enforce, inherited: &mut Inherited) -> an
         for kind in named {
             bound.push(taken(kind)?);
         }
+    }
+    if bound.is_empty() {
+        bail!("[enforce] listen is empty and no socket was handed over, so the mail server cannot ask");
     }
     for Bound { listener, place } in &bound {
         if listener.local_addr().is_some_and(|address| !address.ip().is_loopback()) {

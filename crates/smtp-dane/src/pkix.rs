@@ -7,6 +7,7 @@
 
 mod path;
 mod verdict;
+mod verified;
 mod walk;
 
 use std::fmt;
@@ -17,15 +18,17 @@ use rustls_pki_types::{CertificateDer, TrustAnchor};
 pub use verdict::{Chain, Name, Outcome, Time, Verdict, Which};
 
 pub(crate) use path::{Presented, Trust, trust};
+pub(crate) use verified::Verified;
 
 use crate::certificate::names_of;
 use crate::name::Reference;
 use crate::outline::Outline;
 
-/// Roots that are trusted. Cheap to clone.
+/// Roots that are trusted, and the signatures over CA certificates that were found good so far. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct TrustRoots {
     anchors: Arc<[TrustAnchor<'static>]>,
+    verified: Arc<Verified>,
 }
 
 /// A certificate that cannot be a root.
@@ -45,14 +48,15 @@ impl TrustRoots {
     pub fn from_der<C: AsRef<[u8]>>(certificates: &[C]) -> Result<Self, NotRoot> {
         let anchors = certificates.iter().enumerate();
         let anchors = anchors.map(|(place, der)| anchor(der.as_ref()).ok_or(NotRoot { place }));
-        Ok(Self { anchors: anchors.collect::<Result<_, _>>()? })
+        Ok(Self { anchors: anchors.collect::<Result<_, _>>()?, verified: Arc::default() })
     }
 
     /// From certificates in DER, of which those that cannot be read are left out: a platform's store may hold
     /// odd ones.
     #[must_use]
     pub fn from_readable<C: AsRef<[u8]>>(certificates: &[C]) -> Self {
-        Self { anchors: certificates.iter().filter_map(|der| anchor(der.as_ref())).collect() }
+        let anchors = certificates.iter().filter_map(|der| anchor(der.as_ref())).collect();
+        Self { anchors, verified: Arc::default() }
     }
 
     /// How many there are.
@@ -88,7 +92,7 @@ pub fn judge<C: AsRef<[u8]>>(chain: &[C], roots: &TrustRoots, host: &str, now: i
         Ok(presented) => presented,
         Err(chain) => return Verdict { chain, time: Time::Unknown, name: Name::Unknown },
     };
-    let Trust { chain, time, .. } = trust(&presented, &roots.anchors, now);
+    let Trust { chain, time, .. } = trust(&presented, &roots.anchors, now, &roots.verified);
     Verdict { chain, time, name: name(&presented.leaf, host) }
 }
 

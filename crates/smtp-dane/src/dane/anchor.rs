@@ -10,7 +10,7 @@ use super::digests::Digests;
 use crate::certificate::{name_or_placeholder, names_of};
 use crate::name::Reference;
 use crate::outline::{Outline, contents};
-use crate::pkix::{Chain, Presented, Time, Trust, Which, anchor, trust};
+use crate::pkix::{Chain, Presented, Time, Trust, Verified, Which, anchor, trust};
 use crate::tlsa::Tlsa;
 
 /// Records with a whole certificate or key that are tried as an anchor the server did not send. Each costs a search
@@ -27,6 +27,8 @@ pub(crate) struct Below<'a> {
     /// What came of a CA certificate as anchor, so that many records of one certificate cost one search.
     judged: Vec<Option<Result<(), Why>>>,
     anchors_from_dns: usize,
+    /// Within this judgement: several records look at the same chain.
+    verified: Verified,
 }
 
 impl<'a> Below<'a> {
@@ -34,7 +36,15 @@ impl<'a> Below<'a> {
         let digests: Vec<_> = presented.others.iter().copied().map(Digests::new).collect();
         let references = references.iter().filter_map(|host| Reference::new(host)).collect();
         let judged = vec![None; digests.len()];
-        Self { presented, digests, references, now, judged, anchors_from_dns: 0 }
+        Self {
+            presented,
+            digests,
+            references,
+            now,
+            judged,
+            anchors_from_dns: 0,
+            verified: Verified::default(),
+        }
     }
 
     /// The depth of the anchor of `record` in the chain (if it was not sent: where it would stand).
@@ -81,7 +91,7 @@ impl<'a> Below<'a> {
     /// With the anchor's certificate at hand. How many CAs stand between it and the leaf.
     fn judge_certificate(&self, certificate: &Outline<'_>) -> Result<usize, Why> {
         let anchor = anchor(certificate.der).ok_or(Why::Chain(Chain::NotAllowedToIssue))?;
-        let between = held(trust(&self.presented, &[anchor], self.now))?;
+        let between = held(trust(&self.presented, &[anchor], self.now, &self.verified))?;
         check_anchor(certificate, between, self.now)?;
         self.check_name(certificate.has_name_constraints())?;
         Ok(between)
@@ -100,7 +110,7 @@ impl<'a> Below<'a> {
                 });
             }
         }
-        let between = match held(trust(&self.presented, &anchors, self.now)) {
+        let between = match held(trust(&self.presented, &anchors, self.now, &self.verified)) {
             // Not signed by this key: then it is simply another.
             Err(Why::Chain(_)) => return Err(Why::AnchorNotSent),
             held => held?,

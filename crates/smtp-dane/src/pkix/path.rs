@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, Error, KeyUsage, VerifiedPath};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, Error, KeyUsage, VerifiedPath};
 
+use super::verified::Verified;
 use super::walk::{self, End};
 use super::{Chain, Time, Which};
 use crate::MAX_CHAIN;
@@ -99,24 +100,24 @@ pub(crate) struct Trust {
 }
 
 /// Looks for a path to one of `anchors`.
-pub(crate) fn trust(presented: &Presented<'_>, anchors: &[TrustAnchor<'_>], now: i64) -> Trust {
+pub(crate) fn trust(
+    presented: &Presented<'_>,
+    anchors: &[TrustAnchor<'_>],
+    now: i64,
+    verified: &Verified,
+) -> Trust {
     let leaf = match EndEntityCert::try_from(&presented.leaf_der) {
         Ok(leaf) => leaf,
         Err(error) => return failed(presented, anchors, now, Some(&error)),
     };
+    let algorithms = verified.algorithms(presented.leaf.tbs);
+    let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+        algorithms.iter().map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm).collect();
     let attempt = |moment: i64| {
         let moment = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(moment).unwrap_or(0)));
         let usage = KeyUsage::server_auth();
-        leaf.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
-            anchors,
-            &presented.intermediates,
-            moment,
-            usage,
-            None,
-            None,
-        )
-        .map(|path| presented.places(&path))
+        leaf.verify_for_usage(&algorithms, anchors, &presented.intermediates, moment, usage, None, None)
+            .map(|path| presented.places(&path))
     };
     let mut error = match attempt(now) {
         Ok(path) => return Trust { chain: Chain::Trusted, time: Time::Valid, intermediates: path.len() },

@@ -17,7 +17,7 @@ pub struct DomainStatus {
     pub domain: PolicyDomain,
     /// Its policy, while one is in force; its mode may be none.
     pub policy: Option<PolicyStatus>,
-    /// The latest failure to fetch a policy, while no fetch has succeeded since.
+    /// The latest failure to fetch a policy, while no fetch has succeeded since and a policy is announced or held.
     pub last_failure: Option<LastFailure>,
 }
 

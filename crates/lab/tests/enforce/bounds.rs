@@ -92,6 +92,23 @@ fn a_slow_provider_of_many_policies_is_spared_and_slows_nobody_else() {
     assert_eq!(stage.resolver.remembered().policies, 41);
 }
 
+/// A fault of the program in one look-up costs that look-up, and neither the others nor the next one.
+#[test]
+fn a_look_up_that_panics_ends_alone() {
+    for seed in 0..2 {
+        let build = |world: &mut World| world.domain(DOMAIN).mx(2).policy(Mode::Enforce).add().unwrap();
+        let mut stage = Stage::with_options(build, Options { seed, ..Options::default() });
+        for _ in 0..3 {
+            let before = stage.now();
+            assert_eq!(told(&stage.ask("panic.test")), "try-later");
+            assert!(stage.now() - before < 2, "who waits is told at once");
+            assert_eq!(told(&stage.ask(DOMAIN)), SECURE);
+        }
+        stage.wait(400);
+        assert_eq!(told(&stage.ask(DOMAIN)), SECURE);
+    }
+}
+
 /// Proves: C5
 #[test]
 fn after_a_restart_refreshes_are_spread_over_an_hour_and_leave_room() {

@@ -97,6 +97,10 @@ fn a_policy_that_cannot_be_fetched_first_makes_mail_wait_and_then_counts_as_none
     assert!(text.contains("could not be fetched (policy host did not answer in time)"), "{text}");
     let last = stage.resolver.status(&domain(DOMAIN)).unwrap().last_failure.unwrap();
     assert_eq!((last.failure, last.is_reportable), (FetchFailure::TimedOut, true));
+    stage.edit(|world| world.set_txt("_mta-sts.alpha.test", &[]));
+    stage.wait(AFTER_TTL);
+    stage.ask(DOMAIN);
+    assert_eq!(stage.resolver.status(&domain(DOMAIN)), None, "nothing is announced any more");
 }
 
 /// Proves: C3, S10, S15

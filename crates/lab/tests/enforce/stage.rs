@@ -184,6 +184,13 @@ fn open<P: Policies>(
         options.clone(),
     );
     let (resolver, driver): (Handle<P>, Driver<Network, P, Time>) = executor.run(opening).unwrap().unwrap();
+    // Every other process has its look-ups done by tasks.
+    let driver = if options.seed.is_multiple_of(2) {
+        driver
+    } else {
+        let clock = clock.clone();
+        driver.spawning(move |flight| clock.spawn(flight))
+    };
     let (stop, stopped) = oneshot::channel();
     clock.spawn(driver.run(async move { stopped.await.unwrap_or_default() }));
     (board, news, resolver, stop)

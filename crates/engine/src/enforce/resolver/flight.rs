@@ -198,6 +198,11 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
         let until = self.clock.now() + i64::from(ttl);
         let mut state = self.state();
         if let Some(entry) = state.domains.get_mut(domain) {
+            let announces_nothing = matches!(seen, RecordSeen::Absent | RecordSeen::Bad(_));
+            if announces_nothing && entry.freshness.held().is_none() {
+                // RFC 8461 §6: a failure belongs into reports while a policy is announced or held.
+                entry.last_failure = None;
+            }
             (entry.record, entry.record_until) = (seen, until);
         }
         outcome

@@ -16,6 +16,10 @@ pub struct Options {
     /// Next hops that are remembered: some 250 bytes each. Beyond, the one that was asked for longest ago goes. No
     /// policy ever does.
     pub remembered_hops: usize,
+    /// What policies that are much larger than any honest one may take of memory together, in bytes. A new one beyond that
+    /// is applied to the mail that asked and not held, so that it is fetched again for the next; one that would take the
+    /// place of a held one is not taken. No policy that is held ever makes room.
+    pub large_policies_bytes: usize,
     /// Whether the MTA looks up TLSA records itself, over a validating resolver (Postfix: `smtp_dns_support_level =
     /// dnssec`). Where it does not, an answer that says DANE would defer mail or let it go unauthenticated, so DANE is
     /// out of use and MTA-STS alone decides: a host with usable TLSA records is then held to a valid certificate
@@ -33,6 +37,7 @@ impl Default for Options {
             fetches_per_address: 8,
             waiting_at_most: 10_000,
             remembered_hops: 100_000,
+            large_policies_bytes: 128 * 1024 * 1024,
             mta_does_dane: true,
             seed: 0,
         }

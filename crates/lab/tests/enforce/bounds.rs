@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tlsward_engine::enforce::{NextHop, Options};
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{Keeping, KeptPolicy, Policies, RecordKind, StoreError};
-use tlsward_lab::world::{Mode, World};
+use tlsward_lab::world::{Mode, Page, World};
 
 use crate::stage::{DOMAIN, NOW, SECURE, Stage, domain, told};
 
@@ -90,6 +90,41 @@ fn a_slow_provider_of_many_policies_is_spared_and_slows_nobody_else() {
     stage.wait(400);
     assert!(stage.network.notes.lock().unwrap().most_fetching.values().all(|most| *most <= 8));
     assert_eq!(stage.resolver.remembered().policies, 41);
+}
+
+/// Policies as large as may be are applied, and not held without end: what was held before stays.
+#[test]
+fn the_largest_policies_of_strangers_are_applied_and_fill_no_memory() {
+    let head = "version: STSv1\nmode: enforce\nmax_age: 31557600\n";
+    let large = Page::text(format!("{head}{}", "mx:a\n".repeat(13_000)));
+    let mut stage = Stage::with_options(
+        |world| {
+            world.domain(DOMAIN).mx(2).policy(Mode::Enforce).add().unwrap();
+            for name in names(10) {
+                world.domain(&name).add().unwrap();
+                world.serve(&name, &large);
+            }
+        },
+        Options { large_policies_bytes: 3_000_000, ..Options::default() },
+    );
+    for round in 1..4 {
+        for name in names(10) {
+            assert!(told(&stage.ask(&name)).starts_with("secure a a a"));
+        }
+        assert_eq!(stage.network.fetches("d9.test"), round);
+        assert_eq!(told(&stage.ask(DOMAIN)), SECURE, "others are held as ever");
+        assert_eq!(stage.resolver.remembered().policies, 4);
+        stage.wait(400);
+    }
+    assert_eq!(stage.network.fetches("d0.test"), 1, "what is held stays");
+    let kept = stage.executor.run(stage.store.kept(None, 100)).unwrap().unwrap();
+    assert_eq!(kept.len(), 4);
+    stage.edit(|world| {
+        world.serve(DOMAIN, &large);
+        world.announce(DOMAIN, "grown");
+    });
+    stage.wait(400);
+    assert_eq!(told(&stage.ask(DOMAIN)), SECURE, "the one that is held goes on");
 }
 
 /// A fault of the program in one look-up costs that look-up, and neither the others nor the next one.

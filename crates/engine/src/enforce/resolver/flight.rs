@@ -115,6 +115,10 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
         let mut flown = Flown::default();
         let landing = OnDrop(|| drop(self.land(domain, &Flown::default())));
         self.fly_policy(domain, errand, &mut flown).await;
+        if self.state().has_no_room(domain, self.options.large_policies_bytes) {
+            // Should the store not forget it, the next process has it.
+            drop(self.forget(domain).await);
+        }
         std::mem::forget(landing);
         for waiter in self.land(domain, &flown) {
             drop(waiter.send(flown.clone()));
@@ -225,7 +229,11 @@ impl<W: World, P: Policies, C: Clock> Inner<W, P, C> {
             let now = self.clock.now();
             fetch::outcome(fetch::get_policy(&within, &self.roots, domain, &addresses, now).await)
         };
-        self.addresses.within(*address, fetch).await
+        let (policy, body) = self.addresses.within(*address, fetch).await?;
+        if self.state().is_overgrown(domain, &policy, self.options.large_policies_bytes) {
+            return Err(FetchFailure::TooLarge);
+        }
+        Ok((policy, body))
     }
 
     /// The side of DANE.

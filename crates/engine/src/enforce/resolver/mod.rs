@@ -11,7 +11,8 @@
 //! of TLSA records is never taken for their absence (RFC 7672 §2.1.2).
 //!
 //! **What it costs.** In memory some 1,200 bytes a policy of usual size with its domain: its lines once, and its patterns
-//! read. Policies are not bounded in number; next hops are ([`Options::remembered_hops`]). A look-up under way costs some
+//! read. Policies are not bounded in number; those that are much larger than any honest one are, together
+//! ([`Options::large_policies_bytes`]), and next hops ([`Options::remembered_hops`]). A look-up under way costs some
 //! 8 KB, of which there are [`Options::waiting_at_most`]. Side by side go [`Options::flights_at_once`] look-ups and as many fetches, of
 //! which [`Options::fetches_per_address`] to one address. That there is no record, or that DNS does not answer, is
 //! remembered for 30 seconds to an hour, as the TTL says; a record for 30 seconds to a day.

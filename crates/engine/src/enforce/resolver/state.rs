@@ -39,6 +39,8 @@ pub(super) struct State {
     flying: usize,
     /// Domains that hold a policy.
     holding: usize,
+    /// What the large ones among the policies take, in bytes.
+    large: usize,
 }
 
 /// What is known of a policy domain.
@@ -56,6 +58,8 @@ pub(super) struct Domain {
     pub(super) is_unkept: bool,
     wake: Option<UnixTime>,
     is_counted: bool,
+    /// Its part in [`State::large`].
+    large: usize,
 }
 
 /// What the record said.
@@ -170,9 +174,9 @@ impl State {
         let Some(entry) = self.domains.get_mut(domain) else { return false };
         let was_held = entry.freshness.held().is_some();
         let flying = entry.flying.take();
-        let (wake, is_counted) = (entry.wake, entry.is_counted);
+        let (wake, is_counted, large) = (entry.wake, entry.is_counted, entry.large);
         // A flight that is under way ends without an effect.
-        **entry = Domain { flying, wake, is_counted, ..Domain::default() };
+        **entry = Domain { flying, wake, is_counted, large, ..Domain::default() };
         self.reschedule(domain, now);
         self.tidy(domain);
         was_held
@@ -180,8 +184,9 @@ impl State {
 
     fn drop_domain(&mut self, domain: &PolicyDomain) {
         let Some(gone) = self.domains.remove(domain) else { return };
-        let Domain { wake, is_counted, .. } = *gone;
+        let Domain { wake, is_counted, large, .. } = *gone;
         self.holding -= usize::from(is_counted);
+        self.large -= large;
         if let Some(wake) = wake {
             self.wakes.remove(&(wake, domain.clone()));
         }
@@ -198,7 +203,7 @@ impl State {
 
     /// What is known of DANE at the hop, until then; whether it differs from what was known before.
     pub(super) fn see(&mut self, hop: &NextHop, seen: DaneSeen, until: UnixTime) -> bool {
-        let remembered = self.hops.entry(hop.clone()).or_default();
+        let Some(remembered) = self.hops.get_mut(hop) else { return false };
         remembered.until = until;
         // A look-up that fails takes nothing back: DANE that was known to apply goes on to be asked for.
         let keeps = seen.is_unknown() && remembered.seen.as_ref().is_some_and(DaneSeen::has_usable);
@@ -262,6 +267,21 @@ impl State {
         Answer { policy: MtaPolicy::TryLater(why.text()), good_until: now, why }
     }
 
+    /// Whether there is no room for the domain's policy, which is new: it is a large one, and such ones take more than
+    /// `most` already.
+    pub(super) fn has_no_room(&self, domain: &PolicyDomain, most: usize) -> bool {
+        let Some(entry) = self.domains.get(domain) else { return false };
+        let new = entry.freshness.held().map_or(0, |held| large(held.policy()));
+        new > 0 && !entry.is_counted && self.large + new > most
+    }
+
+    /// Whether the domain's policy would grow into what is not there by taking this one in its place.
+    pub(super) fn is_overgrown(&self, domain: &PolicyDomain, policy: &Policy, most: usize) -> bool {
+        let Some(entry) = self.domains.get(domain).filter(|entry| entry.is_counted) else { return false };
+        let new = large(policy);
+        new > entry.large && self.large - entry.large + new > most
+    }
+
     /// Sets the time at which the domain has to be looked after, after `now`; to be called after every change of it.
     pub(super) fn reschedule(&mut self, domain: &PolicyDomain, now: UnixTime) {
         let Some(entry) = self.domains.get_mut(domain) else { return };
@@ -277,6 +297,9 @@ impl State {
             _ => {}
         }
         entry.is_counted = wake.is_some();
+        self.large -= entry.large;
+        entry.large = entry.freshness.held().map_or(0, |held| large(held.policy()));
+        self.large += entry.large;
         if entry.wake == wake {
             return;
         }
@@ -325,6 +348,15 @@ impl State {
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.hops.len(), self.holding)
     }
+}
+
+/// About what a policy takes in memory, in bytes, if that is much more than any honest one does; else 0.
+fn large(policy: &Policy) -> usize {
+    const MUCH: usize = 16 * 1024;
+    let bytes = policy.lines().map(|line| line.len() + 1).sum::<usize>();
+    // A pattern is a value and a text of its own.
+    let bytes = bytes + (policy.mx().len() + 2 * policy.extensions().len()) * 64;
+    if bytes > MUCH { bytes } else { 0 }
 }
 
 /// A time that was set at most so many seconds ahead. One that lies further ahead was set before the clock was set back.

@@ -19,7 +19,7 @@ use mta_sts::response::FetchFailure;
 use mta_sts::rrset::{self, NoRecord};
 
 use super::Inner;
-use super::state::RecordSeen;
+use super::domain::RecordSeen;
 use super::step::{Followed, Next};
 use crate::check::gather::{Within, look_up_mail};
 use crate::enforce::answer::Why;

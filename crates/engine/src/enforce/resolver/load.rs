@@ -9,7 +9,7 @@ use mta_sts::policy_domain::PolicyDomain;
 use mta_sts::record::PolicyId;
 
 use super::Inner;
-use super::state::Domain;
+use super::domain::Domain;
 use crate::alert::Rule;
 use crate::facts::UnixTime;
 use crate::ports::{Clock, KeptPolicy, Policies, StoreError, World};

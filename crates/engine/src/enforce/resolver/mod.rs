@@ -19,6 +19,7 @@
 //!
 //! **What can fail** to be done: the store cannot write (an alert; the policy holds in memory and is tried again).
 
+mod domain;
 mod driver;
 mod flight;
 mod load;
@@ -39,9 +40,10 @@ use smtp_dane::pkix::TrustRoots;
 
 pub use driver::Driver;
 
+use self::domain::RecordSeen;
 use self::driver::Job;
 use self::flight::{Errand, Flown};
-use self::state::{Joined, RecordSeen, State};
+use self::state::{Joined, State};
 use super::answer::{Answer, Why};
 use super::next_hop::NextHop;
 use super::options::Options;

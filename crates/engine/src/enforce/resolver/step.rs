@@ -11,7 +11,8 @@ use mta_sts::policy_domain::PolicyDomain;
 use mta_sts::record::PolicyId;
 
 use super::Inner;
-use super::state::{Domain, State};
+use super::domain::Domain;
+use super::state::State;
 use crate::alert::Rule;
 use crate::enforce::status::{LastFailure, Rechecked};
 use crate::facts::UnixTime;

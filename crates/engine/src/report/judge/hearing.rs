@@ -34,8 +34,14 @@ pub fn sessions(told: &[Told], grounds: &Grounds<'_>) -> Heard {
     for one in told {
         hearing.hear(one, &mut verdicts, &mut heard);
     }
+    let mut standings = BTreeMap::new();
     for session in &mut heard {
-        concern(session, grounds.policies);
+        let domain = &session.policy.domain;
+        if !standings.contains_key(domain) {
+            standings.insert(domain.clone(), grounds.policies.standing(domain, session.at));
+        }
+        let standing = standings.get(domain).and_then(Option::as_ref);
+        concern(session, standing);
     }
     heard
 }

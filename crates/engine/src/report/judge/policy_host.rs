@@ -25,7 +25,8 @@ use crate::facts::UnixTime;
 
 /// Knows policies and how the fetching of them goes.
 pub trait PolicyHosts: Send + Sync {
-    /// How it stood with a policy domain at that time, as far as it is known; `None`: nothing is known of it.
+    /// How it stood with a policy domain at that time, as far as it is known; `None`: nothing is known of it. Asked soon
+    /// after the sessions in question, and once for many of them.
     fn standing(&self, domain: &str, at: UnixTime) -> Option<Standing>;
 }
 
@@ -87,16 +88,16 @@ pub fn fetch_failure_type(failure: FetchFailure) -> ResultType {
     }
 }
 
-/// Counts a session as one that a failing fetch concerns, if one does.
-pub(super) fn concern(session: &mut Session, policies: &dyn PolicyHosts) {
+/// Counts a session as one that a failing fetch concerns, if one does. `standing`: of its policy domain.
+pub(super) fn concern(session: &mut Session, standing: Option<&Standing>) {
     let is_sts = match session.policy.policy_type {
         PolicyType::Sts => true,
         PolicyType::NoPolicyFound => false,
         PolicyType::Tlsa | PolicyType::Unknown(_) => return,
     };
-    let Some(standing) = policies.standing(&session.policy.domain, session.at) else { return };
+    let Some(standing) = standing else { return };
     let Some(trouble) = standing.trouble.filter(|trouble| trouble.since <= session.at) else { return };
-    match standing.in_force {
+    match &standing.in_force {
         // RFC 8461 §6: "except if that policy's mode is none".
         Some(InForce { mode: Mode::None, .. }) => return,
         // One is held and the MTA did not apply it: it was told so by somebody else.

@@ -24,11 +24,14 @@ use crate::session::Inlet;
 
 /// Events that are gathered before they are told.
 const TELL_EACH: usize = 1_000;
+/// So many successes without any fingerprint are no chance.
+const MANY: u64 = 10;
 
 /// Counts, for metrics.
 #[derive(Debug, Default)]
 pub struct FeedStats {
     sessions: AtomicU64,
+    with_fingerprint: AtomicU64,
     without_fingerprint: AtomicU64,
     passed_over: AtomicU64,
     failed_looks: AtomicU64,
@@ -55,13 +58,20 @@ impl FeedStats {
         self.failed_looks.load(Ordering::Relaxed)
     }
 
+    /// Whether the log has told of a good number of sessions, and of no certificate.
+    fn looks_short(&self) -> bool {
+        self.without_fingerprint() >= MANY && self.with_fingerprint.load(Ordering::Relaxed) == 0
+    }
+
     fn count(&self, event: &MtaLogEvent) {
         let one = |counter: &AtomicU64| _ = counter.fetch_add(1, Ordering::Relaxed);
         match event {
             MtaLogEvent::Session(session) => {
                 one(&self.sessions);
-                if !session.failed && session.peer.fingerprint.is_none() {
-                    one(&self.without_fingerprint);
+                match session.peer.fingerprint {
+                    Some(_) => one(&self.with_fingerprint),
+                    None if !session.failed => one(&self.without_fingerprint),
+                    None => {}
                 }
             }
             MtaLogEvent::MxNotInPolicy { .. } => one(&self.passed_over),
@@ -138,8 +148,7 @@ impl<C: Clock> Feed<C> {
     where
         Self: Send,
     {
-        let mut is_failing = false;
-        let mut is_last = false;
+        let (mut is_failing, mut is_short, mut is_last) = (false, false, false);
         loop {
             let looked = tokio::task::spawn_blocking(move || {
                 let result = self.look();
@@ -148,11 +157,10 @@ impl<C: Clock> Feed<C> {
             let result;
             match looked.await {
                 Ok(back) => (self, result) = back,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    // The runtime is going down.
-                    Err(_) => return,
-                },
+                Err(error) => {
+                    tracing::error!(%error, "reading the mail log broke; it is not read any more");
+                    return crate::told_to_stop(&mut shutdown).await;
+                }
             }
             match result {
                 Ok(()) => {
@@ -171,6 +179,13 @@ impl<C: Clock> Feed<C> {
                     }
                 }
             }
+            if self.stats.looks_short() && !std::mem::replace(&mut is_short, true) {
+                tracing::warn!(
+                    log = %self.log.display(),
+                    "the mail log tells no fingerprints of certificates, so that sessions under testing policies stay \
+                     unjudged: set smtp_tls_loglevel = 2 in Postfix"
+                );
+            }
             if is_last {
                 return;
             }
@@ -185,8 +200,8 @@ impl<C: Clock> Feed<C> {
 fn tell<C: Clock>(events: &[MtaLogEvent], inlet: &Inlet<C>, stats: &FeedStats) {
     for event in events {
         stats.count(event);
-        // What memory has no room for is counted by the intake.
-        inlet.put(RecordKind::Log, &record::write(event));
+        // `None`: the intake was stopped, and what it is about stays unjudged.
+        let _ = inlet.offer_blocking(RecordKind::Log, &record::write(event));
     }
 }
 

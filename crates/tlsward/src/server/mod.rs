@@ -145,7 +145,7 @@ async fn serve(
         true => Some(Arc::new(world::open_soon(&settings.net).await?)),
         false => None,
     };
-    let room = match (&settings.report, &world) {
+    let mut room = match (&settings.report, &world) {
         (Some(report), Some(world)) => {
             Some(report::Room::open(report, &settings, handed, &store, world).await?)
         }
@@ -192,6 +192,9 @@ async fn serve(
         _ => None,
     };
     let enforcing = enforcement.as_ref().map(Enforcement::handle);
+    if let (Some(room), Some(enforcement)) = (&mut room, &enforcement) {
+        room.judge_by(enforcement.policies());
+    }
 
     let mut parts = Parts::new();
     parts.spawn(named("watchdog", systemd::live(shutdown.clone())));

@@ -14,6 +14,7 @@ mod map;
 mod outcome;
 mod owner;
 mod source;
+mod standing;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use mta_sts::policy_domain::PolicyDomain;
 use prometheus_client::registry::Registry;
 use tlsward_engine::alert::{Board, Feed, Heard, News};
 use tlsward_engine::enforce::{Driver, Options, Resolver};
+use tlsward_engine::report::judge::PolicyHosts;
 
 use tlsward_mta::socketmap::{Limits, Server};
 use tlsward_net::dns;
@@ -99,6 +101,11 @@ impl Enforcement {
     pub(super) fn handle(&self) -> Handle {
         let (desk, resolver, alerts) = (self.desk.clone(), self.resolver.clone(), Arc::clone(&self.alerts));
         Handle { desk, resolver, alerts }
+    }
+
+    /// What reports need to know of the policies of others.
+    pub(super) fn policies(&self) -> Arc<dyn PolicyHosts> {
+        Arc::new(standing::Standings(self.resolver.clone()))
     }
 
     /// Starts answering.

@@ -7,6 +7,9 @@
 //! | `tlsward_session_refused_total{kind}` | datagrams and lines that cannot be read, and are not counted |
 //! | `tlsward_sessions_total{result}` | sessions `counted`, `unjudged` (nobody knows whether the policy was met), `left-out` (opted out) |
 //! | `tlsward_journal_bytes` | what the journal takes on disk; `_failed_writes_total`, `_failed_syncs_total`, `_damaged_bytes_total` |
+//! | `tlsward_log_sessions_total` | sessions that Postfix's log told of; `_without_fingerprint_total`: successes of which it did not tell the certificate |
+//! | `tlsward_log_mx_passed_over_total` | MX hosts that Postfix passed over, because the policy does not name them |
+//! | `tlsward_log_failed_looks_total` | looks at Postfix's log that failed |
 //! | `tlsward_outgoing_reports_total{outcome}` | attempts that ended `sent`, `again`, `given-up`, `skipped` |
 //! | `tlsward_outgoing_bounces_total` | reports that a relay took and that came back |
 //! | `tlsward_sessions_counted_until_timestamp_seconds` | up to this time every session is counted |
@@ -22,6 +25,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tlsward_mta::journal::RetireHandle;
+use tlsward_mta::postfix_log::FeedStats;
 use tlsward_mta::session::{Inlet, ReceiverStats};
 
 use crate::edge::SystemClock;
@@ -62,6 +66,7 @@ pub(super) struct Shown {
     pub(super) figures: Arc<Figures>,
     pub(super) inlet: Inlet<SystemClock>,
     pub(super) receiver: Option<Arc<ReceiverStats>>,
+    pub(super) log: Option<Arc<FeedStats>>,
     pub(super) journal: RetireHandle,
 }
 
@@ -104,7 +109,23 @@ impl Collector for Shown {
                 figures.bounces.get(),
             ),
         ];
-        for (name, help, value) in counters {
+        let log = self.log.iter().flat_map(|log| {
+            [
+                ("tlsward_log_sessions", "Sessions that Postfix's log told of", log.sessions()),
+                (
+                    "tlsward_log_sessions_without_fingerprint",
+                    "Successful sessions of which Postfix's log did not tell the certificate",
+                    log.without_fingerprint(),
+                ),
+                (
+                    "tlsward_log_mx_passed_over",
+                    "MX hosts that Postfix passed over because the policy does not name them",
+                    log.passed_over(),
+                ),
+                ("tlsward_log_failed_looks", "Looks at Postfix's log that failed", log.failed_looks()),
+            ]
+        });
+        for (name, help, value) in counters.into_iter().chain(log) {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)?;
         }

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tlsward_engine::ports::MtaLogEvent;
 use tlsward_mta::journal::{FromFile, RecordKind, SyncHandle};
-use tlsward_mta::postfix_log::entry::Entry;
-use tlsward_mta::postfix_log::{Cursor, Follower, Tracker, record};
+use tlsward_mta::postfix_log::{Cursor, Follower};
 use tlsward_mta::session::line::{self, MAX_LINE_BYTES};
 use tlsward_mta::session::{Appended, Inlet};
 use tlsward_web::report_endpoint::{TakeSessions, Taken, Taking};
@@ -166,42 +164,6 @@ async fn put(mut lines: &[u8], into: &Into, stop: &mut Stop) -> bool {
         lines = rest;
     }
     true
-}
-
-/// Takes what Postfix's log says beside its datagrams, from now on, until told to stop.
-pub(super) async fn follow_log(path: PathBuf, into: Into, mut stop: Stop) {
-    let mut state = Some((Follower::new(&path, None), Tracker::default()));
-    let mut failing = false;
-    while let Some((mut file, mut tracker)) = state.take() {
-        let inlet = into.inlet.clone();
-        let looked = spawn_blocking(move || {
-            let outcome = file.look(|text| {
-                let event: Option<MtaLogEvent> = Entry::parse(text).and_then(|entry| tracker.entry(&entry));
-                if let Some(event) = event {
-                    let _ = inlet.offer_blocking(RecordKind::Log, &record::write(&event));
-                }
-            });
-            (file, tracker, outcome)
-        });
-        match looked.await {
-            Ok((file, tracker, outcome)) => {
-                state = Some((file, tracker));
-                match outcome {
-                    Ok(()) => failing = false,
-                    Err(error) if !std::mem::replace(&mut failing, true) => {
-                        tracing::error!(path = %path.display(), %error, "the mail log cannot be read; trying again");
-                    }
-                    Err(_) => {}
-                }
-            }
-            Err(error) => tracing::error!(%error, "reading the mail log broke; it is not read any more"),
-        }
-        tokio::select! {
-            () = told_to_stop(&mut stop) => return,
-            () = sleep(LOOK) => {}
-        }
-    }
-    told_to_stop(&mut stop).await;
 }
 
 /// Takes lines of who has the token.

@@ -20,7 +20,7 @@ mod places;
 mod sending;
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use tlsward_engine::report::judge::{Certificates, NoPolicies, PolicyHosts};
 use tlsward_mail::bounce::Bounces;
 use tlsward_mail::dkim::DkimSigner;
 use tlsward_mta::journal::{FromFile, Journal, Options};
+use tlsward_mta::postfix_log::Feed;
 use tlsward_mta::session::{
     Appended, DEFAULT_QUEUE_PATH, Intake, IntakeOptions, Receiver, SessionSocket, queue_advice,
 };
@@ -54,7 +55,7 @@ use figures::{Figures, Shown};
 use places::Places;
 use sending::Sending;
 
-/// How often it is looked whether the threads are at work.
+/// How often it is looked whether the threads are at work, and whether the mail log has grown.
 const LOOK: Duration = Duration::from_secs(1);
 /// A token is a line.
 const LONGEST_TOKEN: usize = 4096;
@@ -73,6 +74,8 @@ pub(super) struct Room {
     world: Arc<Open>,
     store: Arc<SqliteStore>,
     token: Option<String>,
+    /// Where it is kept how far Postfix's log was read.
+    log_place: PathBuf,
 }
 
 impl Room {
@@ -171,6 +174,7 @@ impl Room {
             world: Arc::clone(world),
             store: Arc::clone(store),
             token,
+            log_place: folder.join("postfix-log.place"),
         })
     }
 
@@ -200,6 +204,14 @@ impl Room {
         sessions.context("[report] token_file").map(Some)
     }
 
+    /// Judges sessions by these policies as well.
+    pub(super) fn judge_by(&mut self, policies: Arc<dyn PolicyHosts>) {
+        // Nobody else has it before the start.
+        if let Some(court) = Arc::get_mut(&mut self.counting.court) {
+            court.policies = policies;
+        }
+    }
+
     /// Starts everything.
     pub(super) fn start(
         self,
@@ -209,18 +221,32 @@ impl Room {
         shutdown: &watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         self.advise(takes_mail);
-        let Self { config, settings, signer, relay, socket, intake, counting, counted, world, store, .. } =
-            self;
+        let Self {
+            config,
+            settings,
+            signer,
+            relay,
+            socket,
+            intake,
+            counting,
+            counted,
+            world,
+            store,
+            log_place,
+            ..
+        } = self;
         let figures = Arc::clone(&counting.figures);
         let (inlet, late) = (counting.inlet.clone(), Arc::clone(&counting.late));
         let receiver = socket
             .map(|socket| Receiver::start(socket, inlet.clone()))
             .transpose()
             .context("cannot start the thread that takes sessions")?;
+        let feed = config.postfix_log.as_ref().map(|path| Feed::new(path, &log_place, inlet.clone()));
         let shown = Shown {
             figures: Arc::clone(&figures),
             inlet: inlet.clone(),
             receiver: receiver.as_ref().map(Receiver::stats),
+            log: feed.as_ref().map(Feed::stats),
             journal: counting.retire.clone(),
         };
         shown.register(registry);
@@ -232,11 +258,9 @@ impl Room {
                 lines::follow(path.clone(), place, into.clone(), shutdown.clone()),
             ));
         }
-        if let Some(path) = &config.postfix_log {
-            parts.spawn(named(
-                "reader of the mail log",
-                lines::follow_log(path.clone(), into, shutdown.clone()),
-            ));
+        if let Some(feed) = feed {
+            let reading = feed.run(world.net.clone(), LOOK, shutdown.clone());
+            parts.spawn(named("reader of the mail log", reading));
         }
         let submitters = config.submitters().into_iter().map(str::to_owned).collect();
         let sending =

@@ -208,7 +208,7 @@ fn policy(other: &Other, now: UnixTime) -> Option<PolicyLine> {
     let (mode, level, why) = match other.kind {
         Kind::Testing => (
             "testing",
-            "its own default",
+            "may",
             format!("The domain's MTA-STS policy {id} is in testing mode: mail is delivered as without it."),
         ),
         _ => (

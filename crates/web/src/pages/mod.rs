@@ -125,6 +125,8 @@ pub(crate) struct App<S, C> {
     /// Who reports; `None`: nothing is sent.
     pub(crate) reporting: Option<Arc<Settings>>,
     main_cf: MainCf,
+    /// Whether policies are looked up here.
+    has_policies: bool,
     /// Turns to build a report that is only looked at.
     building: Arc<Semaphore>,
     registry: Arc<Registry>,
@@ -148,6 +150,7 @@ where
         site: pages.site,
         reporting: pages.outbound.reporting,
         main_cf,
+        has_policies: pages.outbound.policies.is_some(),
         building: Arc::new(Semaphore::new(preview::BUILT_AT_ONCE)),
         registry: pages.registry,
         metrics: pages.metrics,

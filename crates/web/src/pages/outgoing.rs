@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde::Deserialize;
+use tls_rpt::PolicyType;
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{Clock, DayRange, Outbox, OutgoingLine, OutgoingQuery, OutgoingState};
 use tlsward_engine::report::Identity;
@@ -94,7 +95,8 @@ struct ReportPage {
     frame: Frame,
     id: String,
     domain: Shown,
-    policy_href: String,
+    /// Where policies are looked up, and one was applied.
+    policy_href: Option<String>,
     line: Line,
     /// The day is not over, so that its counts still grow.
     is_open: bool,
@@ -218,7 +220,7 @@ pub(super) async fn show<S: Outbox, C: Clock>(
     Path(id): Path<String>,
 ) -> PageResult {
     let preview = preview(&app, &id).await?;
-    render(&page(&id, &preview, app.clock.now()))
+    render(&page(&id, &preview, app.has_policies, app.clock.now()))
 }
 
 /// The JSON alone, to be kept. Its name is ours alone.
@@ -238,9 +240,12 @@ pub(super) async fn download<S: Outbox, C: Clock>(
     Ok((headers, Body::from(built.json)).into_response())
 }
 
-fn page(id: &str, preview: &Preview, now: UnixTime) -> ReportPage {
+fn page(id: &str, preview: &Preview, has_policies: bool, now: UnixTime) -> ReportPage {
     let report = &preview.report;
     let key = &report.line.key;
+    // Sessions that nobody can judge are those under a policy in testing mode.
+    let is_under_policy = report.line.unjudged > 0
+        || report.tally.policies().any(|(policy, _)| policy.policy_type == PolicyType::Sts);
     let (recipients, no_recipients) = match &preview.recipients {
         Recipients::Known(places) => (places.iter().map(|recipient| place(recipient, report.line.state)).collect(), None),
         Recipients::LookedUp => (
@@ -276,7 +281,7 @@ fn page(id: &str, preview: &Preview, now: UnixTime) -> ReportPage {
         frame: Frame::new(format!("Report to {}", Shown::line(&key.domain)), Place::Outgoing),
         id: encoded(id),
         domain: Shown::line(&key.domain),
-        policy_href: format!("/policies/{}", encoded(&key.domain)),
+        policy_href: (has_policies && is_under_policy).then(|| format!("/policies/{}", encoded(&key.domain))),
         line: line(&report.line, now),
         is_open: key.day >= times::day_of(now),
         record: report.record.as_deref().map(Shown::block),

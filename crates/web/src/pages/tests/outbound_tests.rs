@@ -113,6 +113,10 @@ async fn a_report_that_is_over_says_what_became_of_it_and_why() {
             assert!(page.contains(text), "{id}: {text}\n{page}");
         }
     }
+    let page = get(&site, "/outgoing/2026-11-23.1.failing.example").await.body;
+    assert!(page.contains("href=\"/policies/failing.example\""));
+    let page = get(&site, "/outgoing/2026-11-15.1.retired.example").await.body;
+    assert!(!page.contains("href=\"/policies/retired.example\""), "nothing says that it has a policy");
     let page = get(&site, "/outgoing/2026-11-22.1.without-record.example").await.body;
     assert!(page.contains("It is looked up when the report is sent"));
     let page = get(&site, "/outgoing/2026-11-22.1.zz-broken-record.example").await.body;
@@ -228,6 +232,7 @@ async fn a_policy_shows_why_the_answer_is_what_it_is_how_fresh_it_is_and_what_fa
         "To be looked at",
         "4 times in a row",
         "due now",
+        "failed 4 in a row",
         "no policy",
         "not asked now",
     ] {

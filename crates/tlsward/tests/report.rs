@@ -107,6 +107,13 @@ impl Server {
         (head[9..12].parse().unwrap(), body.to_owned())
     }
 
+    /// What the API of the pages answers.
+    fn asked(&self, path: &str) -> serde_json::Value {
+        let (status, text) = self.http("Pages", &format!("GET /api/v1/{path} HTTP/1.1"), b"");
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
     fn metric(&self, name: &str) -> u64 {
         let (status, text) = self.http("Pages", "GET /metrics HTTP/1.1", b"");
         assert_eq!(status, 200);
@@ -312,6 +319,16 @@ async fn sessions_of_past_days_are_reported_by_mail_and_by_https_and_once() {
     assert_eq!(server.metric("tlsward_sessions_total{result=\"counted\"}"), 43);
     assert_eq!(server.metric("tlsward_sessions_total{result=\"left-out\"}"), 1);
     assert_eq!(server.metric("tlsward_session_refused_total{kind=\"line\"}"), 1);
+
+    // What the pages show is what went out.
+    let list = server.asked("outgoing?domain=mail.test&state=sent");
+    let id = list["items"][0]["id"].as_str().unwrap();
+    let shown = server.asked(&format!("outgoing/{id}"));
+    assert_eq!(shown["report"]["report-id"], report["report-id"]);
+    assert_eq!(shown["report"]["policies"], report["policies"]);
+    let counted =
+        server.asked(&format!("sessions?domain=mail.test&day={}", list["items"][0]["day"].as_str().unwrap()));
+    assert_eq!(counted["items"][0]["by_result_type"][0]["result_type"], "certificate-expired", "{counted}");
     server.kill();
 
     // The file is not read again, and nothing goes out twice.
@@ -321,6 +338,10 @@ async fn sessions_of_past_days_are_reported_by_mail_and_by_https_and_once() {
     assert_eq!(server.post(TOKEN, &line("mail.test", "success", "")), 200);
     server.until("tlsward_sessions_total{result=\"counted\"}", 1);
     assert_eq!(server.metric("tlsward_sessions_total{result=\"counted\"}"), 1);
+    let list = server.asked("outgoing?domain=mail.test&state=waiting");
+    let ahead = server.asked(&format!("outgoing/{}", list["items"][0]["id"].as_str().unwrap()));
+    let summary = &ahead["report"]["policies"][0]["summary"];
+    assert_eq!(summary["total-successful-session-count"], 1, "seen before it is sent: {ahead}");
     server.stop();
     assert!(scene.relay.rest().is_empty() && scene.world.take_posted().is_empty());
     let reports = scene.outgoing().await;

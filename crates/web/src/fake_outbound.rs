@@ -257,14 +257,14 @@ pub(crate) fn book(text: &str) -> Book {
                 "none.example",
                 Some(held("none", 0)),
                 None,
-                Some(answer("nothing", "Its policy has mode none.")),
+                Some(answer("not-found", "Its policy has mode none.")),
             ),
             line("testing.example", Some(held("testing", 0)), None, Some(answer("may", "Testing mode."))),
             line(
                 "unfetched.example",
                 None,
                 Some(failure),
-                Some(answer("nothing", "It could not be fetched.")),
+                Some(answer("deferred", "It could not be fetched.")),
             ),
         ],
         alerts: vec![AlertLine {

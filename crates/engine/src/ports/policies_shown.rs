@@ -50,7 +50,7 @@ pub struct FetchFailureLine {
 /// What the MTA is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerLine {
-    /// In a word or two, such as `secure`; words of ours.
+    /// The level in the word of the MTA, such as `secure`; `not-found`: nothing; `deferred`: to try later.
     pub level: String,
     /// Why, in a sentence.
     pub why: String,

@@ -153,6 +153,7 @@ async fn serve(
     };
     let sessions = room.as_ref().map(report::Room::sessions).transpose()?.flatten();
     let bounces = room.as_ref().and_then(report::Room::bounces);
+    let reporting = room.as_ref().map(report::Room::settings);
 
     let (stop, shutdown) = watch::channel(false);
     let mut registry = Registry::default();
@@ -233,7 +234,7 @@ async fn serve(
     if let (Some(bound), Some(web)) = (web, &settings.web) {
         let outbound = match demo {
             Some(_) => demo_outbound::shown()?,
-            None => outbound::shown(enforcing.clone(), &place),
+            None => outbound::shown(enforcing.clone(), reporting, &place),
         };
         start_web(&mut parts, &common, bound, (web, &place, outbound), registry, Arc::clone(&ready));
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tlsward_engine::ports::{AlertLine, PolicyBook, PolicyLine, StoreError};
+use tlsward_engine::report::Settings;
 use tlsward_web::pages::Outbound;
 
 use super::announce::Places;
@@ -17,12 +18,17 @@ pub(super) enum Book {
     Demo(DemoBook),
 }
 
-/// The outbound side of a server that enforces, if it does.
-pub(super) fn shown(enforcing: Option<Handle>, places: &Places) -> Outbound<Book> {
+/// The outbound side of a server that enforces, or reports, or both.
+pub(super) fn shown(
+    enforcing: Option<Handle>,
+    reporting: Option<Arc<Settings>>,
+    places: &Places,
+) -> Outbound<Book> {
     Outbound {
         policies: enforcing.map(|handle| Arc::new(Book::Live(handle))),
+        reporting,
         socketmap: places.socketmap(),
-        ..Outbound::default()
+        session_socket: places.sessions.as_ref().map(|path| path.display().to_string()),
     }
 }
 

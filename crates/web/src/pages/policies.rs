@@ -71,7 +71,7 @@ struct Line {
     href: String,
     mode: Option<Mode>,
     id: Shown,
-    level: Option<Shown>,
+    level: Option<Level>,
     why: Option<Shown>,
     fetched: Option<String>,
     expires: Option<String>,
@@ -79,6 +79,13 @@ struct Line {
     /// Refreshes that failed in a row.
     failures: u32,
     failure: Option<(String, Shown)>,
+}
+
+/// What Postfix is told.
+struct Level {
+    text: Shown,
+    /// One of its own words.
+    is_token: bool,
 }
 
 struct Mode {
@@ -166,7 +173,7 @@ fn line(line: &PolicyLine, now: UnixTime) -> Line {
         href: format!("/policies/{}", encoded(&line.domain)),
         mode: held.map(|held| mode(held.mode)),
         id: Shown::maybe(held.map(|held| held.id.as_str())),
-        level: line.answer.as_ref().map(|answer| Shown::line(&answer.level)),
+        level: line.answer.as_ref().map(|answer| level(&answer.level)),
         why: line.answer.as_ref().map(|answer| Shown::block(&answer.why)),
         fetched: held.map(|held| times::minute(held.fetched_at)),
         expires: held.map(|held| times::minute(held.expires_at)),
@@ -179,6 +186,15 @@ fn line(line: &PolicyLine, now: UnixTime) -> Line {
             .as_ref()
             .map(|failure| (times::minute(failure.at), Shown::block(&failure.text))),
     }
+}
+
+fn level(token: &str) -> Level {
+    let (text, is_token) = match token {
+        "not-found" => ("nothing: its own default holds", false),
+        "deferred" => ("to try later", false),
+        token => (token, true),
+    };
+    Level { text: Shown::line(text), is_token }
 }
 
 fn mode(token: &'static str) -> Mode {

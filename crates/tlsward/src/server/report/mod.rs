@@ -192,6 +192,11 @@ impl Room {
         }))
     }
 
+    /// Who reports, for the pages.
+    pub(super) fn settings(&self) -> Arc<Counted> {
+        Arc::clone(&self.settings)
+    }
+
     /// Who takes sessions by POST.
     pub(super) fn sessions(&self) -> anyhow::Result<Option<Sessions>> {
         let Some(token) = &self.token else { return Ok(None) };

@@ -235,6 +235,8 @@ async fn a_policy_shows_why_the_answer_is_what_it_is_how_fresh_it_is_and_what_fa
         "failed 4 in a row",
         "no policy",
         "not asked now",
+        "nothing: its own default holds",
+        "to try later",
     ] {
         assert!(list.contains(text), "{text}\n{list}");
     }

@@ -1,8 +1,9 @@
-//! A Postfix of a Debian in a folder: configured by its two files, started in the foreground, its log read line by line.
+//! A Postfix of a Debian in a folder: configured by its two files, started in the foreground, its log read line by line
+//! and kept in the folder's `/var/log/mail.log`.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -13,6 +14,9 @@ use crate::debian::Debian;
 
 /// For one step of Postfix.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where its log is kept, inside.
+pub const LOG: &str = "/var/log/mail.log";
 
 /// One that runs. It ends with the test's process namespace, or when it is dropped.
 pub struct Postfix<'a> {
@@ -66,9 +70,17 @@ impl<'a> Postfix<'a> {
             .expect("chroot works");
         let (tell, log) = mpsc::channel();
         let also = tell.clone();
+        // Behind what another Postfix has written: who follows the log may not have read it yet.
+        let mut kept =
+            File::options().create(true).append(true).open(debian.path(LOG)).expect("a folder of ours");
         let (output, errors) = (process.stdout.take().expect("piped"), process.stderr.take().expect("piped"));
         thread::spawn(move || {
-            BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = writeln!(kept, "{line}");
+                if tell.send(line).is_err() {
+                    break;
+                }
+            }
         });
         thread::spawn(move || {
             BufReader::new(errors).lines().map_while(Result::ok).try_for_each(|line| also.send(line))

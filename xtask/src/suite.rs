@@ -60,6 +60,11 @@ fn all(steps: &mut Steps, options: &Options, shared: &Shared) -> Result<()> {
     })?;
     let nextest = tools::has_nextest();
     steps.count("tests", || tests(nextest, options.quick, shared))?;
+    if !options.quick {
+        steps.count("tests with other releases' mail servers, and parsedmarc", || {
+            far_peers(nextest, shared)
+        })?;
+    }
     steps.count("tests in the documentation", || {
         let mut command = cargo();
         command.args(["test", "--workspace", "--doc", "--locked", "--", "--color", "never"]);
@@ -105,6 +110,20 @@ fn tests(nextest: bool, quick: bool, shared: &Shared) -> Result<tally::Tally> {
     if quick {
         command.args(["--skip", "browser", "--skip", "strace", "--skip", "peers"]);
     }
+    tally::run(shared.tell(&mut command), Runner::Libtest)
+}
+
+/// The tests that a plain `cargo test` leaves out: their peers come from a Debian mirror and from PyPI, into the target
+/// folder.
+fn far_peers(nextest: bool, shared: &Shared) -> Result<tally::Tally> {
+    let mut command = cargo();
+    if nextest {
+        command.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--color", "never"]);
+        command.args(["--run-ignored", "only", "--filterset", "binary(/peers|testing_mode|enforce/)"]);
+        return tally::run(shared.tell(&mut command), Runner::Nextest);
+    }
+    command.args(["test", "--workspace", "--test", "peers_*", "--test", "testing_mode", "--test", "enforce"]);
+    command.args(["--locked", "--no-fail-fast", "--", "--color", "never", "--ignored"]);
     tally::run(shared.tell(&mut command), Runner::Libtest)
 }
 

@@ -107,7 +107,7 @@ fn must_read(debian: &Debian) {
 #[ignore = "makes a Debian 13 in a folder: needs root, mmdebstrap and a mirror"]
 fn libtlsrpt_of_debian_13_is_understood() {
     let test = "libtlsrpt_of_debian_13_is_understood";
-    if let Some(debian) = debian::inside(test, "trixie", "postfix,libtlsrpt0,python3") {
+    if let Some(debian) = debian::inside(test, "trixie", "postfix,libtlsrpt0,python3,faketime") {
         must_read(&debian);
     }
 }
@@ -116,7 +116,7 @@ fn libtlsrpt_of_debian_13_is_understood() {
 #[ignore = "makes a Debian in a folder: needs root, mmdebstrap and a mirror"]
 fn libtlsrpt_of_the_release_after_it_is_understood() {
     let test = "libtlsrpt_of_the_release_after_it_is_understood";
-    if let Some(debian) = debian::inside(test, "forky", "postfix,libtlsrpt0,python3") {
+    if let Some(debian) = debian::inside(test, "forky", "postfix,libtlsrpt0,python3,faketime") {
         must_read(&debian);
     }
 }

@@ -240,7 +240,7 @@ fn takes_both_dialects(debian: &Debian) {
 #[ignore = "makes a Debian 13 in a folder: needs root, mmdebstrap and a mirror"]
 fn postfix_3_10_takes_both_dialects_and_holds_mx_names_against_the_patterns() {
     let test = "postfix_3_10_takes_both_dialects_and_holds_mx_names_against_the_patterns";
-    let Some(debian) = debian::inside(test, "trixie", "postfix,libtlsrpt0,python3") else { return };
+    let Some(debian) = debian::inside(test, "trixie", "postfix,libtlsrpt0,python3,faketime") else { return };
     assert!(version(&debian).starts_with("3.10."));
     takes_both_dialects(&debian);
 }
@@ -249,7 +249,7 @@ fn postfix_3_10_takes_both_dialects_and_holds_mx_names_against_the_patterns() {
 #[ignore = "makes a Debian in a folder: needs root, mmdebstrap and a mirror"]
 fn the_postfix_after_3_10_takes_both_dialects_and_holds_mx_names_against_the_patterns() {
     let test = "the_postfix_after_3_10_takes_both_dialects_and_holds_mx_names_against_the_patterns";
-    let Some(debian) = debian::inside(test, "forky", "postfix,libtlsrpt0,python3") else { return };
+    let Some(debian) = debian::inside(test, "forky", "postfix,libtlsrpt0,python3,faketime") else { return };
     assert!(version(&debian).as_str() >= "3.11.", "{}", version(&debian));
     takes_both_dialects(&debian);
 }

@@ -57,7 +57,6 @@ fn counts_of(report: &Value) -> Vec<Counts> {
     all
 }
 
-/// Proves: H1, H13, I1
 #[test]
 #[ignore = "installs parsedmarc from PyPI"]
 fn parsedmarc_finds_the_same_counts_in_what_we_send() {

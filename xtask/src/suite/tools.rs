@@ -15,7 +15,7 @@ use super::step::succeed;
 use crate::workspace::cargo;
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("strace", "strace"),
@@ -23,6 +23,8 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("dnssec-signzone", "bind9-utils"),
     ("unbound", "unbound"),
     ("postfix", "postfix"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("ip", "iproute2"),
 ];
 
 /// Makes sure that every program is there.

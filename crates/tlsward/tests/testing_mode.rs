@@ -41,7 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Mails to each domain.
 const MAILS: usize = 3;
 
-/// Proves: F3, H9
 #[test]
 #[ignore = "makes a Debian 13 in a folder: needs root, mmdebstrap and a mirror"]
 fn a_real_postfix_under_testing_policies_gets_the_counts_that_are_so() {

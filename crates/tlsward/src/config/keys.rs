@@ -114,7 +114,8 @@ pub(crate) const KEYS: &[Key] = &[
         kind: "list of addresses, with or without a port",
         default: "the system's (`/etc/resolv.conf`)",
         example: "[\"127.0.0.1\", \"[::1]:5300\"]",
-        text: "The resolvers that are asked, in this order.",
+        text: "The resolvers that are asked, in this order: the next one where one is silent. With `trust-ad` each should \
+               validate.",
     },
     Key {
         table: "net",

@@ -41,8 +41,10 @@ fn main() -> Result<()> {
             running.dns, running.https_port, running.smtp_port
         );
         let folder = folder.path().to_owned();
-        tokio::task::spawn_blocking(move || fetched_and_warm(&folder, &net).and_then(|()| kept(&folder, &net)))
-            .await?
+        tokio::task::spawn_blocking(move || {
+            fetched_and_warm(&folder, &net).and_then(|()| kept(&folder, &net))
+        })
+        .await?
     })
 }
 
@@ -62,7 +64,9 @@ fn world() -> Result<World> {
 fn fetched_and_warm(folder: &Path, net: &str) -> Result<()> {
     let server = Server::start(folder, "cold", net)?;
     let idle = server.resident()?;
-    println!("enforce: {CONNECTIONS} connections, one question outstanding on each, world and askers on the same cores");
+    println!(
+        "enforce: {CONNECTIONS} connections, one question outstanding on each, world and askers on the same cores"
+    );
     println!("  resident, nothing known        {idle:.1} MB");
     let (cpu, began) = (server.cpu()?, now());
     let times = ask(&server.socket, DOMAINS)?;
@@ -79,7 +83,8 @@ fn fetched_and_warm(folder: &Path, net: &str) -> Result<()> {
 fn kept(folder: &Path, net: &str) -> Result<()> {
     let data = folder.join("kept");
     std::fs::create_dir_all(&data)?;
-    let store = SqliteStore::open(&data.join("tlsward.db"), Quotas::default()).map_err(|error| anyhow!("{error}"))?;
+    let store =
+        SqliteStore::open(data.join("tlsward.db"), Quotas::default()).map_err(|error| anyhow!("{error}"))?;
     let at = unix_time()?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(async {
@@ -132,7 +137,8 @@ fn tell(title: &str, times: &[Duration], took: Duration, cpu: f64) {
 fn ask(socket: &Path, questions: usize) -> Result<Vec<Duration>> {
     let next = AtomicUsize::new(0);
     let mut times: Vec<Duration> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| connection(socket, &next, questions))).collect();
+        let threads: Vec<_> =
+            (0..CONNECTIONS).map(|_| scope.spawn(|| connection(socket, &next, questions))).collect();
         let mut all = Vec::with_capacity(questions);
         for thread in threads {
             all.extend(thread.join().map_err(|_| anyhow!("an asker panicked"))??);

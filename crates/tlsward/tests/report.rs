@@ -9,7 +9,7 @@ mod relay;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use program::{run, run_with, tlsward};
 use relay::Relay;
 use rustix::process::{Pid, Signal, kill_process};
-use tlsward_engine::ports::{Outbox as _, OutgoingLine, OutgoingQuery, OutgoingState};
+use tlsward_engine::ports::{Outbox as _, OutgoingLine, OutgoingQuery, OutgoingState, RecordData};
 use tlsward_lab::loopback::{self, Running};
 use tlsward_lab::world::{CertificateSpec, HttpsService, Mode, ReportDesk, Site, World};
 use tlsward_mta::journal::{Position, Reader, Record};
@@ -510,4 +510,66 @@ fn the_records_to_publish_need_a_configuration_that_reports() {
     let ran = run(&["report".as_ref(), "dkim".as_ref(), "--config".as_ref(), config.as_os_str()]);
     assert_eq!(ran.code, Some(78));
     assert!(ran.err.contains("has no [report]"), "{}", ran.err);
+}
+
+/// What Postfix logs of one session at `smtp_tls_loglevel = 2`.
+fn logged(host: &str, address: IpAddr, fingerprint: &[u8]) -> String {
+    let print = fingerprint.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
+    let smtp = "sender postfix/smtp[7]";
+    format!(
+        "Nov 24 08:38:44 {smtp}: {host}[{address}]:25: subject_CN=x, issuer=y, cert fingerprint={print}, pkey fingerprint=00\n\
+         Nov 24 08:38:44 {smtp}: Trusted TLS connection established to {host}[{address}]:25: TLSv1.3 with cipher X\n\
+         Nov 24 08:38:44 {smtp}: TLSRPT: status=success, domain=mail.test, receiving_mx={host}[{address}]\n"
+    )
+}
+
+/// Proves: F3, H9
+#[tokio::test(flavor = "multi_thread")]
+async fn success_under_a_testing_policy_counts_by_what_the_mail_log_says_also_over_a_restart() {
+    let scene = Scene::start().await;
+    let (log, socket) = (scene.path("mail.log"), scene.path("tlsrpt.sock"));
+    let mut config = fs::read_to_string(scene.config()).unwrap();
+    config.push_str("postfix_log = \"mail.log\"\n");
+    fs::write(scene.config(), config).unwrap();
+    fs::write(&log, "").unwrap();
+    let (address, fingerprint) = scene.world.world(|world| {
+        let address = world.domains["mail.test"].mx[0].addresses[0];
+        let shown = world.machines[&address].smtp.as_ref().unwrap().tls.otherwise.clone().unwrap();
+        // The digest of the whole certificate.
+        let RecordData::Tlsa { data, .. } = world.pki.tlsa(&shown, 3, 0, 1).unwrap() else { panic!() };
+        (address, data)
+    });
+    let session = |host: &str| {
+        let datagram = "{\"d\":\"mail.test\",\"pr\":\"v=TLSRPTv1; rua=mailto:tlsrpt@mail.test\",\"policies\":[{\"policy-type\":2,\
+             \"policy-domain\":\"mail.test\",\"policy-string\":[\"version: STSv1\",\"mode: testing\",\"mx: mx1.mail.test\",\
+             \"max_age: 86400\"],\"mx-host\":[\"mx1.mail.test\"],\"t\":0,\"f\":0}]}";
+        let mut file = fs::OpenOptions::new().append(true).open(&log).unwrap();
+        file.write_all(logged(host, address, &fingerprint).as_bytes()).unwrap();
+        datagram
+    };
+    let counted = "tlsward_sessions_total{result=\"counted\"}";
+
+    let server = Server::start(&scene.config());
+    // The log is read from its end as it is at the first look, after which its place is kept.
+    let place = scene.path("data/report/postfix-log.place");
+    assert!((0..200_000).any(|_| place.exists() || server.metric("tlsward_log_sessions_total") > 0));
+    for host in ["mx1.mail.test", "mx9.mail.test"] {
+        UnixDatagram::unbound().unwrap().send_to(session(host).as_bytes(), &socket).unwrap();
+    }
+    server.until(counted, 2);
+    assert_eq!(server.metric("tlsward_sessions_total{result=\"unjudged\"}"), 0);
+    server.stop();
+
+    // Written while nobody reads.
+    let datagram = session("mx1.mail.test");
+    let server = Server::start(&scene.config());
+    UnixDatagram::unbound().unwrap().send_to(datagram.as_bytes(), &socket).unwrap();
+    server.until(counted, 1);
+    assert_eq!(server.metric("tlsward_log_sessions_total"), 1, "each line is told once");
+    server.stop();
+
+    let reports = scene.outgoing().await;
+    let of: Vec<_> = reports.iter().map(|line| (line.successful, line.failed, line.unjudged)).collect();
+    let sum = of.iter().fold((0, 0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1, sum.2 + one.2));
+    assert_eq!(sum, (2, 1, 0), "the MX host that the policy does not name is no success: {reports:?}");
 }

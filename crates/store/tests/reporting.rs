@@ -226,32 +226,34 @@ const GIVEN_UP: Pass = Pass { sent: 0, given_up: 1, ..SENT };
 const SKIPPED: Pass = Pass { sent: 0, skipped: 1, ..SENT };
 const NONE: Pass = Pass { sent: 0, ..SENT };
 
-/// Proves: I1, I2, H8, H9, I14
+/// Proves: I1, I2, H8, H9, I14, G9
 #[test]
 fn a_days_report_goes_out_once_after_midnight_signed_and_from_an_address_of_its_own() {
     on_both!(store => {
         let (fake, settings) = (Fake::at(0), settings());
-        count(store, &settings, vec![session("a.example", Some("v=TLSRPTv1; rua=mailto:r@a.example"))]).await;
+        count(store, &settings, vec![session("a.example", Some("v=TLSRPTv1; rua=mailto:r@reports.example"))]).await;
         assert_eq!(pass(store, &fake, &settings, NEXT_DAY).await, NONE, "not at midnight");
         assert_eq!(pass(store, &fake, &settings, FOUR).await, SENT);
         assert_eq!(pass(store, &fake, &settings, FOUR + 86_400).await, NONE);
         let mails = fake.mails.lock().expect("mails").clone();
         let [mail] = mails.as_slice() else { panic!("one mail") };
-        assert_eq!(mail.to, "r@a.example");
+        assert_eq!(mail.to, "r@reports.example");
         assert!(mail.from.starts_with("bounce+") && mail.from.ends_with("@sender.example"), "{}", mail.from);
         let text = String::from_utf8(mail.message.to_vec()).expect("ASCII");
         assert!(text.starts_with("DKIM-Signature: d=sender.example; "));
         assert!(text.contains("TLS-Report-Domain: a.example\r\n"));
-        assert_eq!(state(store, "a.example").await, (OutgoingState::Sent, "mailto:r@a.example".to_owned(), FOUR));
+        assert_eq!(state(store, "a.example").await, (OutgoingState::Sent, "mailto:r@reports.example".to_owned(), FOUR));
     });
 }
 
-/// Proves: G8
+/// Proves: G8, G11
 #[test]
 fn a_domain_whose_record_no_session_brought_is_asked_and_one_without_gets_nothing() {
     on_both!(store => {
         let (mut fake, settings) = (Fake::at(0), settings());
         fake.records.insert("_smtp._tls.mx.a.example".to_owned(), Ok("v=TLSRPTv1; rua=mailto:r@mx.a.example"));
+        // A parent's record is not that of its sub-domains.
+        fake.records.insert("_smtp._tls.b.example".to_owned(), Ok("v=TLSRPTv1; rua=mailto:r@b.example"));
         fake.records.insert("_smtp._tls.mx.c.example".to_owned(), Err(()));
         count(store, &settings, vec![session("mx.a.example", None), session("mx.b.example", None), session("mx.c.example", None)]).await;
         let seen = pass(store, &fake, &settings, FOUR).await;

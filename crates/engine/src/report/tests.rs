@@ -94,7 +94,7 @@ fn sessions_are_counted_by_day_domain_policy_and_failure() {
     assert_eq!(row.additional, None);
 }
 
-/// Proves: G8, H2
+/// Proves: G8, H2, L13
 #[test]
 fn a_session_under_dane_counts_for_the_recipient_and_for_the_mx_host() {
     let both = event(vec![
@@ -195,7 +195,7 @@ fn read(json: &[u8]) -> tls_rpt::report::Report {
     parsed.report
 }
 
-/// Proves: H1, H4, H5, H6, H7, H8, I2, I9, I10, I11
+/// Proves: H1, H4, H5, H6, H7, H8, I2, I7, I9, I10, I11
 #[test]
 fn a_report_is_read_back_without_repair_and_is_the_same_each_time() {
     let built = build(&identity(), &key(1), &tally(3), 5).unwrap();

@@ -27,6 +27,7 @@ mkdir "$LAYER/upper" "$LAYER/work" "$LAYER/root"
 mount -t overlay overlay -o "lowerdir=$BASE,upperdir=$LAYER/upper,workdir=$LAYER/work" "$LAYER/root"
 mount -t proc proc "$LAYER/root/proc"
 mount --rbind /dev "$LAYER/root/dev"
+mount -t tmpfs tmpfs "$LAYER/root/dev/shm"
 "$0" "$@"
 "#;
 

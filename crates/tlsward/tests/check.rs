@@ -154,15 +154,15 @@ fn every_silence_of_the_catalogue_is_found_and_nothing_else() {
     assert!(seen >= 8, "{seen} faults");
 }
 
-/// The adapters, with less patience than they have by default. That of DNS is no setting; a silent DNS server is in
-/// the tests of the resolver.
+/// The adapters, with less patience than they have by default; that of DNS, ten seconds a question, is no setting, so this
+/// takes as long as a check of a domain whose DNS is silent does.
 /// Proves: E15, S11
 #[tokio::test(flavor = "multi_thread")]
-async fn every_silence_of_policy_hosts_and_mail_servers_is_found_over_sockets() {
+async fn every_silence_of_the_catalogue_is_found_over_sockets() {
     let (now, pki) = (now(), Arc::new(Pki::new()));
     let patience = Duration::from_secs(2);
     let guard = Guard { allow_private: true, allowed: Vec::new() };
-    let audits = silent().filter(|fault| !fault.name.starts_with("dns-")).map(async |fault| {
+    let audits = silent().map(async |fault| {
         let running = loopback::start(&fault.world(now, &pki).unwrap()).await.unwrap();
         let servers = vec![running.dns];
         let https =
@@ -193,7 +193,7 @@ async fn every_silence_of_policy_hosts_and_mail_servers_is_found_over_sockets() 
         let found = audit(&world, &pki, now).await;
         assert_eq!(found, (fault.findings.to_vec(), fault.verdict), "{}", fault.name);
     });
-    assert_eq!(futures_util::future::join_all(audits).await.len(), 6);
+    assert!(futures_util::future::join_all(audits).await.len() >= 8);
 }
 
 /// Signatures are checked here, down from the root's key.

@@ -1,5 +1,5 @@
 //! The whole program under `[enforce]`: policies fetched for the first time a second, answers from memory afterwards,
-//! and resident memory: with nothing, with what was fetched, and with 100,000 policies kept from before.
+//! and resident memory. With 100,000 policies that are kept from before: see the benchmark `socketmap`.
 //!
 //! The lab serves domains with a policy host and an MX host each, every host at an address of its own, every TLS
 //! handshake real. 64 connections ask the release binary over its unix socket, one question outstanding on each: each
@@ -15,14 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use bytes::Bytes;
-use tlsward_engine::ports::{Keeping, KeptPolicy, Policies as _};
 use tlsward_lab::loopback;
 use tlsward_lab::world::World;
-use tlsward_store::{Quotas, SqliteStore};
 
 const DOMAINS: usize = 3_000;
-const KEPT: usize = 100_000;
 const CONNECTIONS: usize = 64;
 const WARM_ROUNDS: usize = 20;
 /// Ticks a second of /proc: fixed in the kernel's interface on every machine that Linux runs on today.
@@ -41,10 +37,7 @@ fn main() -> Result<()> {
             running.dns, running.https_port, running.smtp_port
         );
         let folder = folder.path().to_owned();
-        tokio::task::spawn_blocking(move || {
-            fetched_and_warm(&folder, &net).and_then(|()| kept(&folder, &net))
-        })
-        .await?
+        tokio::task::spawn_blocking(move || measure(&folder, &net)).await?
     })
 }
 
@@ -61,7 +54,7 @@ fn world() -> Result<World> {
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-fn fetched_and_warm(folder: &Path, net: &str) -> Result<()> {
+fn measure(folder: &Path, net: &str) -> Result<()> {
     let server = Server::start(folder, "cold", net)?;
     let idle = server.resident()?;
     println!(
@@ -75,49 +68,6 @@ fn fetched_and_warm(folder: &Path, net: &str) -> Result<()> {
     let times = ask(&server.socket, DOMAINS * WARM_ROUNDS)?;
     tell("warm: all of them again", &times, began.elapsed(), server.cpu()? - cpu);
     println!("  resident, {DOMAINS} policies      {:.1} MB", server.resident()?);
-    Ok(())
-}
-
-/// A restart with many policies from before.
-#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-fn kept(folder: &Path, net: &str) -> Result<()> {
-    let data = folder.join("kept");
-    std::fs::create_dir_all(&data)?;
-    let store =
-        SqliteStore::open(data.join("tlsward.db"), Quotas::default()).map_err(|error| anyhow!("{error}"))?;
-    let at = unix_time()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(async {
-        let keep = |number: usize| {
-            let domain = format!("kept{number:06}.test");
-            let body = format!(
-                "version: STSv1\r\nmode: enforce\r\nmx: mx1.{domain}\r\nmx: mx2.{domain}\r\nmx: *.mail.{domain}\r\nmax_age: 2419200\r\n"
-            );
-            store.keep(KeptPolicy {
-                domain,
-                id: format!("2026{number:06}"),
-                fetched_at: at,
-                failures: 0,
-                body: Bytes::from(body),
-            })
-        };
-        for number in (0..KEPT).step_by(500) {
-            let group = futures_util::future::join_all((number..number + 500).map(keep)).await;
-            for keeping in group {
-                ensure!(keeping.map_err(|error| anyhow!("{error}"))? == Keeping::Kept, "not kept");
-            }
-        }
-        Ok(())
-    })?;
-    store.close().map_err(|error| anyhow!("{error}"))?;
-    let began = now();
-    let server = Server::start(folder, "kept", net)?;
-    let ready = began.elapsed();
-    println!(
-        "  resident, {KEPT} kept policies {:.1} MB, {:.1} s after the start of the program",
-        server.resident()?,
-        ready.as_secs_f64()
-    );
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 //! it for each event, as Postfix does, and every EAGAIN is a lost session.
 //!
 //! Runs in a network namespace of its own (as root), so that the kernel's queue can be set to 512, as hosts with
-//! systemd have it. Senders are processes of their own on the same cores. First as fast as they can, where losses are
-//! the kernel's measure of who is faster; then 100 bursts of 1,000.
+//! systemd have it. Senders are processes of their own on the same cores. First 200,000 a second, each sender a millisecond's
+//! share at once; then as fast as they can, where losses are the kernel's measure of who is faster; then
+//! 100 bursts of 1,000.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -21,6 +22,8 @@ use tlsward_mta::session::{Intake, IntakeOptions, Receiver, SessionSocket, datag
 
 const SENDERS: usize = 2;
 const EVENTS: u64 = 500_000;
+/// Of all senders together, a second, where they hold to a pace.
+const PACE: u64 = 200_000;
 const BURSTS: u64 = 100;
 const BURST: u64 = 1000;
 const QUEUE: &str = "512";
@@ -32,7 +35,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["send", path, events] => send(Path::new(path), events.parse()?),
+        ["send", path, events, pace] => send(Path::new(path), events.parse()?, pace.parse()?),
         ["inside", folder] => inside(Path::new(folder)),
         _ => {
             let folder = std::env::temp_dir().join(format!("tlsward-sessions-{}", std::process::id()));
@@ -54,11 +57,16 @@ fn main() -> Result<()> {
     }
 }
 
-/// Sends, and tells how many were refused.
+/// Sends, and tells how many were refused. `pace`: so many a second, or 0 for as many as can be.
 #[expect(clippy::print_stdout, reason = "the count is told to the other process")]
-fn send(path: &Path, events: u64) -> Result<()> {
+fn send(path: &Path, events: u64, pace: u64) -> Result<()> {
     let mut lost = 0_u64;
-    for _ in 0..events {
+    let begun = Instant::now();
+    for event in 0..events {
+        if pace > 0 && event % (pace / 1000) == 0 {
+            let due = Duration::from_millis(event * 1000 / pace);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        }
         let socket = UnixDatagram::unbound()?;
         socket.set_nonblocking(true)?;
         match socket.send_to(EVENT, path) {
@@ -91,7 +99,14 @@ fn inside(folder: &Path) -> Result<()> {
     );
 
     let begun = Instant::now();
-    let lost = senders(&path, SENDERS, EVENTS / SENDERS as u64)?;
+    let lost_in_pace = senders(&path, SENDERS, EVENTS / SENDERS as u64, PACE / SENDERS as u64)?;
+    println!(
+        "  pace     {:.0} datagrams/s sent, {lost_in_pace} of {EVENTS} lost (EAGAIN)",
+        EVENTS as f64 / begun.elapsed().as_secs_f64()
+    );
+
+    let begun = Instant::now();
+    let lost = senders(&path, SENDERS, EVENTS / SENDERS as u64, 0)?;
     let seconds = begun.elapsed().as_secs_f64();
     let sent = EVENTS - lost;
     println!("  flood    {:.0} datagrams/s taken, {lost} of {EVENTS} lost (EAGAIN)", sent as f64 / seconds);
@@ -100,7 +115,7 @@ fn inside(folder: &Path) -> Result<()> {
     let mut lost_in_bursts = 0;
     for _ in 0..BURSTS {
         let begun = Instant::now();
-        lost_in_bursts += senders(&path, 1, BURST)?;
+        lost_in_bursts += senders(&path, 1, BURST, 0)?;
         worst = worst.max(begun.elapsed());
     }
     let percent = lost_in_bursts as f64 * 100.0 / (BURSTS * BURST) as f64;
@@ -129,7 +144,7 @@ fn inside(folder: &Path) -> Result<()> {
         "  journal  {kept} records, read and understood at {:.0}/s, {wrong} wrong, {damaged} damaged",
         kept as f64 / seconds
     );
-    let expected = sent + BURSTS * BURST - lost_in_bursts;
+    let expected = EVENTS - lost_in_pace + sent + BURSTS * BURST - lost_in_bursts;
     if kept != expected || wrong + damaged > 0 {
         bail!("{kept} of {expected} datagrams are in the journal");
     }
@@ -137,11 +152,12 @@ fn inside(folder: &Path) -> Result<()> {
 }
 
 /// Runs sender processes to their end; how many datagrams were lost.
-fn senders(path: &Path, count: usize, events: u64) -> Result<u64> {
+fn senders(path: &Path, count: usize, events: u64, pace: u64) -> Result<u64> {
     let start = || -> Result<_> {
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
-        Ok(command.arg("send").arg(path).arg(events.to_string()).stdout(Stdio::piped()).spawn()?)
+        command.arg("send").arg(path).args([events.to_string(), pace.to_string()]);
+        Ok(command.stdout(Stdio::piped()).spawn()?)
     };
     let children = (0..count).map(|_| start()).collect::<Result<Vec<_>>>()?;
     let mut lost = 0;

@@ -3,9 +3,10 @@
 //! A figure is the median over rounds in which the contenders take turns, so that the machine's drift meets all of
 //! them alike; a ratio is the median of the rounds' own ratios.
 
+pub mod process;
 pub mod reports;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// One contender: a name, and a closure that does its work once.
 pub struct Contender<'a> {
@@ -25,9 +26,17 @@ pub struct Figure {
     pub against_first: f64,
 }
 
+/// The clock.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Unix seconds: a world must have the time of the program that looks at it.
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+pub fn unix_time() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Lets the contenders take turns for `rounds` rounds of about `slice` each.

@@ -15,10 +15,11 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use bench::process::{self, Process};
+use bench::{now, unix_time};
 use serde_json::Value;
 use tlsward_lab::loopback::{self, Ports, Running};
 use tlsward_lab::world::World;
@@ -28,8 +29,6 @@ const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 /// Checked beside the peer.
 const BESIDE: usize = 200;
 const PEER: &str = "checkdmarc==6.0.4";
-/// Ticks a second of /proc: fixed in the kernel's interface on every machine that Linux runs on today.
-const TICKS: f64 = 100.0;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -61,7 +60,7 @@ async fn alone() -> Result<()> {
             "  {domains:>8}  {:>10.0}  {:>11.2} ms  {:>8.1} MiB",
             domains as f64 / run.seconds,
             run.cpu_seconds * 1000.0 / domains as f64,
-            run.peak_kib as f64 / 1024.0
+            run.peak_kib / 1024.0
         );
     }
     Ok(())
@@ -73,7 +72,7 @@ fn name(number: usize) -> String {
 
 /// Serves so many domains, and writes what it takes to check them: `domains`, `one`, `tlsward.toml`, `roots.pem`.
 async fn serve(domains: usize, folder: &Path, ports: Ports) -> Result<Running> {
-    let mut world = World::loopback(unix_time()?);
+    let mut world = World::loopback(unix_time());
     for number in 0..domains {
         let service = name(number % SERVICES);
         if number < SERVICES {
@@ -102,65 +101,39 @@ async fn serve(domains: usize, folder: &Path, ports: Ports) -> Result<Running> {
 struct Run {
     seconds: f64,
     cpu_seconds: f64,
-    peak_kib: u64,
+    peak_kib: f64,
     /// Domains found healthy.
     good: usize,
 }
 
 fn ours(folder: &Path, list: &str) -> Result<Run> {
-    let mut command = Command::new("target/release/tlsward");
+    let mut command = process::tlsward()?;
     command.args(["check", "--json", "--file"]).arg(folder.join(list));
     command.arg("--config").arg(folder.join("tlsward.toml"));
     let is_good = |line: &str| line.contains("\"verdict\":\"delivers\"");
-    run(&mut command, is_good).context("target/release/tlsward: `cargo xtask bench` builds it")
+    run(&mut command, is_good)
 }
 
 fn run(command: &mut Command, is_good: impl Fn(&str) -> bool) -> Result<Run> {
     let began = now();
     let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let outcome = follow(&mut child, began, is_good);
-    // Ended or not, nothing stays behind.
-    let _ = child.kill();
-    child.wait()?;
-    outcome
-}
-
-fn follow(child: &mut Child, began: Instant, is_good: impl Fn(&str) -> bool) -> Result<Run> {
-    let proc = Path::new("/proc").join(child.id().to_string());
-    let (mut good, mut peak_kib) = (0, 0);
     let out = child.stdout.take().context("no output")?;
+    let process = Process::new(child);
+    let (mut good, mut peak_kib) = (0, 0.0_f64);
     for line in BufReader::new(out).lines() {
         good += usize::from(is_good(&line?));
         if good % 50 == 0 {
-            peak_kib = peak_kib.max(high_water(&proc).unwrap_or(0));
+            peak_kib = peak_kib.max(process.peak_kib().unwrap_or(0.0));
         }
     }
-    let seconds = began.elapsed().as_secs_f64();
-    // It has closed its output, and its times stand still once it is a zombie that nobody has waited for yet.
-    let stat = loop {
-        let stat = std::fs::read_to_string(proc.join("stat"))?;
-        let rest = stat.rsplit(')').next().unwrap_or_default().to_owned();
-        if rest.trim_start().starts_with('Z') {
-            break rest;
-        }
-        std::thread::yield_now();
-    };
-    let fields: Vec<&str> = stat.split_whitespace().collect();
-    let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
-    Ok(Run { seconds, cpu_seconds: (ticks(11) + ticks(12)) / TICKS, peak_kib, good })
-}
-
-fn high_water(proc: &Path) -> Option<u64> {
-    let status = std::fs::read_to_string(proc.join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    Ok(Run { seconds: began.elapsed().as_secs_f64(), cpu_seconds: process.finish()?, peak_kib, good })
 }
 
 /// Begins this program again where the usual ports are free, or says why not.
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn together() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let outcome = install_peer().and_then(|python| {
+    let outcome = process::python("checkdmarc", &[PEER], "checkdmarc").and_then(|python| {
         let resolver = folder.path().join("resolv.conf");
         std::fs::write(&resolver, "nameserver 127.0.0.1\n")?;
         let inside =
@@ -179,27 +152,6 @@ fn together() -> Result<()> {
         println!("  {PEER}: not measured, {error:#}");
     }
     Ok(())
-}
-
-/// A Python that has the peer, in the build folder.
-fn install_peer() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let build = program.parent().and_then(Path::parent).context("no build folder")?;
-    let folder = build.join("peers/checkdmarc");
-    let python = folder.join("bin/python");
-    let run = |command: &mut Command| -> Result<()> {
-        let output =
-            command.output().with_context(|| format!("{} cannot be run", command.get_program().display()))?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it failed"));
-        }
-        Ok(())
-    };
-    if run(Command::new(&python).args(["-c", "import checkdmarc"])).is_err() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).context("no Python environment")?;
-        run(Command::new(&python).args(["-m", "pip", "install", "-q", PEER])).context("not installed")?;
-    }
-    Ok(python)
 }
 
 /// Within the namespace.
@@ -253,14 +205,4 @@ fn is_good(domain: &Value) -> bool {
         && valid("smtp_tls_reporting")
         && hosts.len() == 2
         && hosts.iter().all(|host| host["starttls"] == true)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the world must have the time of the program that looks at it")]
-fn unix_time() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
 }

@@ -10,19 +10,19 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
+use bench::process::{self, Process};
+use bench::{now, unix_time};
 use tlsward_lab::loopback;
 use tlsward_lab::world::World;
 
 const DOMAINS: usize = 3_000;
 const CONNECTIONS: usize = 64;
 const WARM_ROUNDS: usize = 20;
-/// Ticks a second of /proc: fixed in the kernel's interface on every machine that Linux runs on today.
-const TICKS: f64 = 100.0;
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
@@ -46,7 +46,7 @@ fn name(number: usize) -> String {
 }
 
 fn world() -> Result<World> {
-    let mut world = World::loopback(unix_time()?);
+    let mut world = World::loopback(unix_time());
     for number in 0..DOMAINS {
         world.domain(&name(number)).mx(1).add()?;
     }
@@ -56,18 +56,18 @@ fn world() -> Result<World> {
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn measure(folder: &Path, net: &str) -> Result<()> {
     let server = Server::start(folder, "cold", net)?;
-    let idle = server.resident()?;
+    let idle = server.process.resident()?;
     println!(
         "enforce: {CONNECTIONS} connections, one question outstanding on each, world and askers on the same cores"
     );
     println!("  resident, nothing known        {idle:.1} MB");
-    let (cpu, began) = (server.cpu()?, now());
+    let (cpu, began) = (server.process.cpu_seconds()?, now());
     let times = ask(&server.socket, DOMAINS)?;
-    tell("cold: each domain once", &times, began.elapsed(), server.cpu()? - cpu);
-    let (cpu, began) = (server.cpu()?, now());
+    tell("cold: each domain once", &times, began.elapsed(), server.process.cpu_seconds()? - cpu);
+    let (cpu, began) = (server.process.cpu_seconds()?, now());
     let times = ask(&server.socket, DOMAINS * WARM_ROUNDS)?;
-    tell("warm: all of them again", &times, began.elapsed(), server.cpu()? - cpu);
-    println!("  resident, {DOMAINS} policies      {:.1} MB", server.resident()?);
+    tell("warm: all of them again", &times, began.elapsed(), server.process.cpu_seconds()? - cpu);
+    println!("  resident, {DOMAINS} policies      {:.1} MB", server.process.resident()?);
     Ok(())
 }
 
@@ -126,7 +126,7 @@ fn connection(socket: &Path, next: &AtomicUsize, questions: usize) -> Result<Vec
 
 /// The program, with `[enforce]` alone.
 struct Server {
-    child: Child,
+    process: Process,
     socket: PathBuf,
 }
 
@@ -137,58 +137,15 @@ impl Server {
         let text =
             format!("data_dir = \"{data}\"\n{net}[enforce]\nlisten = [\"unix:{}\"]\n", socket.display());
         std::fs::write(&config, text)?;
-        let child = Command::new("target/release/tlsward")
-            .args(["serve", "--log", "error", "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .spawn()
-            .context("target/release/tlsward: `cargo xtask bench` builds it")?;
-        let mut server = Self { child, socket };
+        let mut command = process::tlsward()?;
+        command.args(["serve", "--log", "error", "--config"]).arg(&config).stdout(Stdio::null());
+        let mut server = Self { process: Process::new(command.spawn()?), socket };
         let began = now();
         while UnixStream::connect(&server.socket).is_err() {
-            ensure!(server.child.try_wait()?.is_none(), "the server ended");
+            server.process.is_alive()?;
             ensure!(began.elapsed() < Duration::from_secs(60), "the server does not listen");
             std::thread::yield_now();
         }
         Ok(server)
     }
-
-    fn proc(&self, file: &str) -> Result<String> {
-        Ok(std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))?)
-    }
-
-    /// In MB.
-    fn resident(&self) -> Result<f64> {
-        let status = self.proc("status")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kibibytes * 1024.0 / 1e6)
-    }
-
-    /// User and system time so far, in seconds.
-    fn cpu(&self) -> Result<f64> {
-        let stat = self.proc("stat")?;
-        let (_, fields) = stat.rsplit_once(')').context("no stat")?;
-        let times: Vec<f64> =
-            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-        Ok(times.iter().sum::<f64>() / TICKS)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the world must have the time of the program that looks at it")]
-fn unix_time() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?)
 }

@@ -7,11 +7,12 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use bench::reports;
+use bench::process::{self, Process};
+use bench::{now, reports};
 
 const CONNECTIONS: usize = 256;
 const THREADS: usize = 2;
@@ -23,11 +24,12 @@ fn main() -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     let outcome = measure(&folder);
     std::fs::remove_dir_all(&folder)?;
-    let (seconds, held) = outcome?;
+    let (seconds, cpu, held) = outcome?;
     println!("intake over HTTP keep-alive, {CONNECTIONS} connections, one request outstanding on each");
     println!(
-        "  {:.0} reports/s: {REPORTS} acknowledged in {seconds:.2} s, {held} counted by the server",
-        REPORTS as f64 / seconds
+        "  {:.0} reports/s: {REPORTS} acknowledged in {seconds:.2} s, {held} counted by the server; {:.0} µs CPU of our process each",
+        REPORTS as f64 / seconds,
+        cpu * 1e6 / REPORTS as f64
     );
     if held != REPORTS as u64 {
         bail!("{held} of {REPORTS} reports are there");
@@ -35,13 +37,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn measure(folder: &Path) -> Result<(f64, u64)> {
+fn measure(folder: &Path) -> Result<(f64, f64, u64)> {
     let config = folder.join("tlsward.toml");
     std::fs::write(
         &config,
         "data_dir = \"data\"\n[web]\nlisten = \"127.0.0.1:0\"\n[receive.https]\nlisten = \"127.0.0.1:0\"\n",
     )?;
-    let mut server = Server::start(&config)?;
+    let server = Server::start(&config)?;
     let requests: Vec<Vec<Vec<u8>>> = (0..THREADS)
         .map(|thread| {
             (thread..REPORTS).step_by(THREADS).map(|number| request(&server.post, number)).collect()
@@ -59,14 +61,8 @@ fn measure(folder: &Path) -> Result<(f64, u64)> {
         Ok(())
     })?;
     let seconds = began.elapsed().as_secs_f64();
-    let held = server.held()?;
-    server.stop()?;
-    Ok((seconds, held))
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn now() -> Instant {
-    Instant::now()
+    let cpu = server.process.cpu_seconds()?;
+    Ok((seconds, cpu, server.held()?))
 }
 
 fn request(host: &str, number: usize) -> Vec<u8> {
@@ -126,23 +122,18 @@ fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<()> {
 }
 
 struct Server {
-    child: Child,
+    process: Process,
     web: String,
     post: String,
 }
 
 impl Server {
     fn start(config: &Path) -> Result<Self> {
-        let binary = std::env::current_exe()?.with_file_name("tlsward");
-        let mut child = Command::new(&binary)
-            .args(["serve", "--log", "warn", "--config"])
-            .arg(config)
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| {
-                format!("cannot start {}: build it with cargo build --release", binary.display())
-            })?;
+        let mut command = process::tlsward()?;
+        command.args(["serve", "--log", "warn", "--config"]).arg(config).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let process = Process::new(child);
         let (mut web, mut post) = (None, None);
         while web.is_none() || post.is_none() {
             let line = lines.next().context("the server ended")??;
@@ -152,7 +143,7 @@ impl Server {
                 if rest.contains("/v1/tlsrpt") { post = Some(address) } else { web = web.or(Some(address)) }
             }
         }
-        Ok(Self { child, web: web.unwrap_or_default(), post: post.unwrap_or_default() })
+        Ok(Self { process, web: web.unwrap_or_default(), post: post.unwrap_or_default() })
     }
 
     /// How many reports a query finds.
@@ -166,18 +157,5 @@ impl Server {
             .find(|line| line.starts_with("tlsward_reports "))
             .context("no count of reports")?;
         Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
-    }
-
-    fn stop(&mut self) -> Result<()> {
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status()?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -5,9 +5,10 @@
 //! what is measured is ours; behind it would stand the queue of a mail server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use bench::now;
 use tls_rpt::tally::{AppliedPolicy, Failure};
 use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::UnixTime;
@@ -144,11 +145,6 @@ fn sessions(number: u64) -> Vec<Session> {
     };
     let failed = Session { met: Some(false), failures: vec![failure], count: 1, ..met.clone() };
     vec![met, failed]
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// Takes every mail, and no time passes.

@@ -4,7 +4,8 @@
 //! Runs in a network namespace of its own (as root), so that the kernel's queue can be set to 512, as hosts with
 //! systemd have it. Senders are processes of their own on the same cores. First 200,000 a second, each sender a millisecond's
 //! share at once; then as fast as they can, where losses are the kernel's measure of who is faster; then
-//! 100 bursts of 1,000.
+//! 100 bursts of 1,000. tlsrpt-collectd (of tlsrpt-reporter, Python) takes the same floods and bursts in the same run, where
+//! it can be installed from PyPI; it begins to be too slow long before 200,000 a second, so a pace is not held there.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use bench::process::{self, Process};
 use tlsward_engine::ports::Clock;
 use tlsward_mta::journal::{Journal, Options, Position, Reader};
 use tlsward_mta::session::{Intake, IntakeOptions, Receiver, SessionSocket, datagram};
@@ -27,27 +29,34 @@ const PACE: u64 = 200_000;
 const BURSTS: u64 = 100;
 const BURST: u64 = 1000;
 const QUEUE: &str = "512";
+const PEER: &str = "tlsrpt-reporter==0.6.0";
 
 /// As Postfix sends a success under an MTA-STS policy.
 const EVENT: &[u8] = br#"{"dpv": "1","d": "example.com","pr": "v=TLSRPTv1;rua=mailto:reports@example.com","policies":[{"policy-type":2,"policy-domain": "example.com","policy-string":["version: STSv1","mode: enforce","mx: mx.example.com","max_age: 86400"],"mx-host":["mx.example.com"],"t":0,"f":0}]}"#;
 
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["send", path, events, pace] => send(Path::new(path), events.parse()?, pace.parse()?),
         ["inside", folder] => inside(Path::new(folder)),
+        ["inside", folder, python] => {
+            inside(Path::new(folder))?;
+            theirs(Path::new(folder), Path::new(python))
+        }
         _ => {
             let folder = std::env::temp_dir().join(format!("tlsward-sessions-{}", std::process::id()));
             std::fs::create_dir_all(&folder)?;
             let script =
-                format!("echo {QUEUE} > /proc/sys/net/unix/max_dgram_qlen && exec \"$0\" inside \"$1\"");
-            let status = Command::new("unshare")
-                .args(["--net", "sh", "-c", &script])
-                .arg(std::env::current_exe()?)
-                .arg(&folder)
-                .status()
-                .context("unshare cannot be run")?;
+                format!("echo {QUEUE} > /proc/sys/net/unix/max_dgram_qlen && exec \"$0\" inside \"$@\"");
+            let mut command = Command::new("unshare");
+            command.args(["--net", "sh", "-c", &script]).arg(std::env::current_exe()?).arg(&folder);
+            match process::python("tlsrpt-reporter", &[PEER], "tlsrpt_reporter") {
+                Ok(python) => _ = command.arg(python),
+                Err(error) => println!("  {PEER}: not measured, {error:#}"),
+            }
+            let status = command.status().context("unshare cannot be run")?;
             std::fs::remove_dir_all(&folder)?;
             if !status.success() {
                 bail!("it needs root, for a network namespace with a queue of {QUEUE}");
@@ -105,23 +114,7 @@ fn inside(folder: &Path) -> Result<()> {
         EVENTS as f64 / begun.elapsed().as_secs_f64()
     );
 
-    let begun = Instant::now();
-    let lost = senders(&path, SENDERS, EVENTS / SENDERS as u64, 0)?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let sent = EVENTS - lost;
-    println!("  flood    {:.0} datagrams/s taken, {lost} of {EVENTS} lost (EAGAIN)", sent as f64 / seconds);
-
-    let mut worst = Duration::ZERO;
-    let mut lost_in_bursts = 0;
-    for _ in 0..BURSTS {
-        let begun = Instant::now();
-        lost_in_bursts += senders(&path, 1, BURST, 0)?;
-        worst = worst.max(begun.elapsed());
-    }
-    let percent = lost_in_bursts as f64 * 100.0 / (BURSTS * BURST) as f64;
-    println!(
-        "  bursts   {BURSTS} of {BURST}: {lost_in_bursts} lost ({percent:.3} %), the slowest took {worst:?}"
-    );
+    let flooded = flood_and_bursts(&path, EVENTS)?;
 
     receiver.stop()?;
     println!("  memory   {} dropped because the disk stood still", intake.stats().dropped());
@@ -144,10 +137,54 @@ fn inside(folder: &Path) -> Result<()> {
         "  journal  {kept} records, read and understood at {:.0}/s, {wrong} wrong, {damaged} damaged",
         kept as f64 / seconds
     );
-    let expected = EVENTS - lost_in_pace + sent + BURSTS * BURST - lost_in_bursts;
+    let expected = EVENTS - lost_in_pace + flooded;
     if kept != expected || wrong + damaged > 0 {
         bail!("{kept} of {expected} datagrams are in the journal");
     }
+    Ok(())
+}
+
+/// How many datagrams came through.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn flood_and_bursts(path: &Path, events: u64) -> Result<u64> {
+    let begun = Instant::now();
+    let lost = senders(path, SENDERS, events / SENDERS as u64, 0)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let sent = events - lost;
+    println!("  flood    {:.0} datagrams/s taken, {lost} of {events} lost (EAGAIN)", sent as f64 / seconds);
+
+    let mut worst = Duration::ZERO;
+    let mut lost_in_bursts = 0;
+    for _ in 0..BURSTS {
+        let begun = Instant::now();
+        lost_in_bursts += senders(path, 1, BURST, 0)?;
+        worst = worst.max(begun.elapsed());
+    }
+    let percent = lost_in_bursts as f64 * 100.0 / (BURSTS * BURST) as f64;
+    println!(
+        "  bursts   {BURSTS} of {BURST}: {lost_in_bursts} lost ({percent:.3} %), the slowest took {worst:?}"
+    );
+    Ok(sent + BURSTS * BURST - lost_in_bursts)
+}
+
+/// The peer's collector, as its manual starts it.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn theirs(folder: &Path, python: &Path) -> Result<()> {
+    let path = folder.join("peer.sock");
+    let mut command = Command::new(python.with_file_name("tlsrpt-collectd"));
+    command.arg("--storage").arg(format!("sqlite:///{}", folder.join("peer.sqlite").display()));
+    command.arg("--socketname").arg(&path).args(["--logfilename", "/dev/null", "--log_level", "error"]);
+    let mut peer = Process::new(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+    let begun = Instant::now();
+    while !path.exists() {
+        peer.is_alive().with_context(|| format!("{PEER}: not measured"))?;
+        if begun.elapsed() > Duration::from_secs(20) {
+            bail!("{PEER} does not listen");
+        }
+        std::thread::yield_now();
+    }
+    println!("{PEER}, tlsrpt-collectd");
+    flood_and_bursts(&path, EVENTS / 10)?;
     Ok(())
 }
 

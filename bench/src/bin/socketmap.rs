@@ -3,8 +3,8 @@
 //! The server is a process of its own (this program again, with `serve`), with 100,000 domains of which 1,000 are
 //! asked for, one question in two for something that is not there, as Postfix does for parents. The load generator
 //! shares the machine with it. Then the same by `tlsward serve` itself, which holds 100,000 policies and answers from
-//! rules of its owner, so that nothing has to be looked up. postfix-mta-sts-resolver (Python) stands beside it in the same run, its cache filled
-//! with the same policy, where it can be installed from PyPI.
+//! rules of its owner, so that nothing has to be looked up. postfix-mta-sts-resolver (Python) stands beside it in the
+//! same run, its cache filled with the same policy, where it can be installed from PyPI.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
@@ -13,12 +13,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use bench::process::{self, Process};
+use bench::unix_time;
 use mta_sts::mx::MxPattern;
 use rustix::event::epoll;
 use tlsward_engine::ports::{KeptPolicy, Level, MtaPolicy, Policies as _, PolicyReply, StsAttributes};
@@ -92,17 +94,6 @@ fn serve(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A server process that ends with us.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn ours(folder: &Path) -> Result<()> {
     let path = folder.join("map.sock");
@@ -114,7 +105,7 @@ fn ours(folder: &Path) -> Result<()> {
         .spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-    let server = Process(child);
+    let server = Process::new(child);
     let address: SocketAddr = line.trim().parse()?;
     println!(
         "  tlsward, TCP                   {}",
@@ -124,7 +115,7 @@ fn ours(folder: &Path) -> Result<()> {
         "  tlsward, unix                  {}",
         measure(&server, || Ok(Socket::Unix(UnixStream::connect(&path)?)))?
     );
-    println!("  tlsward, resident              {:.1} MB with {DOMAINS} domains", resident(&server)?);
+    println!("  tlsward, resident              {:.1} MB with {DOMAINS} domains", server.resident()?);
     Ok(())
 }
 
@@ -144,11 +135,11 @@ fn whole(folder: &Path) -> Result<()> {
     }
     std::fs::write(&config, text)?;
     let (server, _) = serve_whole(&config)?;
-    println!("  tlsward serve, resident        {:.1} MB, idle", resident(&server)?);
+    println!("  tlsward serve, resident        {:.1} MB, idle", server.resident()?);
     drop(server);
     keep_policies(&folder.join("whole/tlsward.db"))?;
     let (server, address) = serve_whole(&config)?;
-    println!("  tlsward serve, resident        {:.1} MB with {DOMAINS} policies", resident(&server)?);
+    println!("  tlsward serve, resident        {:.1} MB with {DOMAINS} policies", server.resident()?);
     println!(
         "  tlsward serve, TCP             {}",
         measure(&server, || Ok(Socket::Tcp(TcpStream::connect(address)?)))?
@@ -161,15 +152,11 @@ fn whole(folder: &Path) -> Result<()> {
 }
 
 fn serve_whole(config: &Path) -> Result<(Process, SocketAddr)> {
-    let binary = std::env::current_exe()?.with_file_name("tlsward");
-    let mut child = Command::new(&binary)
-        .args(["serve", "--log", "warn", "--config"])
-        .arg(config)
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {}: build it with cargo build --release", binary.display()))?;
+    let mut command = process::tlsward()?;
+    command.args(["serve", "--log", "warn", "--config"]).arg(config).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
     let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-    let server = Process(child);
+    let server = Process::new(child);
     let mut address = None;
     for line in lines {
         let line = line?;
@@ -185,7 +172,7 @@ fn serve_whole(config: &Path) -> Result<(Process, SocketAddr)> {
 /// Fills a store as weeks of mail would.
 fn keep_policies(database: &Path) -> Result<()> {
     let store = SqliteStore::open(database, Quotas::default())?;
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?;
+    let now = unix_time();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut keeping = tokio::task::JoinSet::new();
@@ -216,17 +203,14 @@ fn keep_policies(database: &Path) -> Result<()> {
     })
 }
 
-fn resident(process: &Process) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kibibytes * 1024.0 / 1e6)
-}
-
 /// The peer, or why it is not there.
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn theirs(folder: &Path) -> Result<()> {
-    let python = match install_peer() {
+    let python = match process::python(
+        "postfix-mta-sts-resolver",
+        &[PEER, "uvloop"],
+        "postfix_mta_sts_resolver, uvloop",
+    ) {
         Ok(python) => python,
         Err(error) => {
             println!("  {PEER}: not measured, {error:#}");
@@ -263,7 +247,7 @@ fn theirs(folder: &Path) -> Result<()> {
         ),
     )?;
     let child = Command::new(python).arg(script).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let peer = Process(child);
+    let peer = Process::new(child);
     let begun = Instant::now();
     while UnixStream::connect(&path).is_err() {
         if begun.elapsed() > Duration::from_secs(20) {
@@ -273,28 +257,6 @@ fn theirs(folder: &Path) -> Result<()> {
     }
     println!("  {PEER}, unix  {}", measure(&peer, || Ok(Socket::Unix(UnixStream::connect(&path)?)))?);
     Ok(())
-}
-
-/// A Python that has the peer, in the build folder.
-fn install_peer() -> Result<PathBuf> {
-    let program = std::env::current_exe()?;
-    let build = program.parent().and_then(Path::parent).context("no build folder")?;
-    let folder = build.join("peers/postfix-mta-sts-resolver");
-    let python = folder.join("bin/python");
-    let run = |command: &mut Command| -> Result<()> {
-        let output =
-            command.output().with_context(|| format!("{} cannot be run", command.get_program().display()))?;
-        if !output.status.success() {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it failed"));
-        }
-        Ok(())
-    };
-    if run(Command::new(&python).args(["-c", "import postfix_mta_sts_resolver, uvloop"])).is_err() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder)).context("no Python environment")?;
-        run(Command::new(&python).args(["-m", "pip", "install", "-q", PEER, "uvloop"]))
-            .context("not installed")?;
-    }
-    Ok(python)
 }
 
 enum Socket {
@@ -348,17 +310,8 @@ struct Client {
     heard: Vec<u8>,
 }
 
-/// User and system time of a process so far, in ticks of 10 ms.
-fn ticks(process: &Process) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
-    let (_, fields) = stat.rsplit_once(')').context("no stat")?;
-    let times: Vec<u64> =
-        fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-    Ok(times.iter().sum())
-}
-
 fn measure(server: &Process, connect: impl Fn() -> Result<Socket> + Sync) -> Result<String> {
-    let before = ticks(server)?;
+    let before = server.cpu_seconds()?;
     let loads = std::thread::scope(|scope| {
         let load = |thread| {
             let connect = &connect;
@@ -371,7 +324,7 @@ fn measure(server: &Process, connect: impl Fn() -> Result<Socket> + Sync) -> Res
             .collect::<Result<Vec<_>>>()
     })?;
     let answers: u32 = loads.iter().map(|load| load.answers).sum();
-    let cpu = (ticks(server)? - before) as f64 * 10_000.0 / f64::from(answers);
+    let cpu = (server.cpu_seconds()? - before) * 1e6 / f64::from(answers);
     let mut times: Vec<u32> = loads.into_iter().flat_map(|load| load.times).collect();
     times.sort_unstable();
     let rate = times.len() as f64 / MEASURED.as_secs_f64();

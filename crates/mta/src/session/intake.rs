@@ -298,6 +298,8 @@ impl Waiting {
 
 impl Shared {
     fn write_all(&self, mut journal: Journal, mut on_appended: OnAppended) -> Journal {
+        // The receiving thread waits for the lock that this one holds for moments: whoever sends must not put it off then.
+        super::receiver::hurry();
         let mut group = Waiting::default();
         loop {
             let mut waiting = lock(&self.waiting);

@@ -28,7 +28,7 @@ pub const DEFAULT_QUEUE_PATH: &str = "/proc/sys/net/unix/max_dgram_qlen";
 /// A queue below this loses datagrams in ordinary bursts (2 % at 2,000 a second with 10).
 const GOOD_QUEUE: u64 = 512;
 
-/// The receiving thread's nice value, where it may be set.
+/// The nice value of the threads that must keep up with the socket, where it may be set.
 const PRIORITY: i32 = -15;
 
 /// So many datagrams at one go are a flood.
@@ -161,9 +161,7 @@ fn receive(
     mut sink: impl DatagramSink,
     stats: &ReceiverStats,
 ) -> io::Result<()> {
-    // Whoever sends may take all processors for longer than the queue lasts. Linux gives each thread a priority of its
-    // own. Without the right to raise it (CAP_SYS_NICE, or LimitNICE), it works as well, only not under such load.
-    let _ = setpriority_process(Some(gettid()), PRIORITY);
+    hurry();
     // One byte more than is kept tells that there was more.
     let mut buffer = vec![0; MAX_DATAGRAM_BYTES + 1];
     let mut batch = 0_u32;
@@ -195,6 +193,13 @@ fn receive(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Puts this thread before those that send: they may take all processors for longer than the queue lasts. Linux gives each
+/// thread a priority of its own. Without the right to raise it (CAP_SYS_NICE, or LimitNICE), all works as well, only not
+/// under such load.
+pub(super) fn hurry() {
+    let _ = setpriority_process(Some(gettid()), PRIORITY);
 }
 
 /// Waits for a datagram; `false` when told to stop and none is there.

@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, bail};
 use bench::process::{self, Process};
 use tlsward_engine::ports::Clock;
 use tlsward_mta::journal::{Journal, Options, Position, Reader};
-use tlsward_mta::session::{Intake, IntakeOptions, Receiver, SessionSocket, datagram};
+use tlsward_mta::session::{DatagramSink, Intake, IntakeOptions, Receiver, SessionSocket, datagram};
 
 const SENDERS: usize = 2;
 const EVENTS: u64 = 500_000;
@@ -88,6 +88,13 @@ fn send(path: &Path, events: u64, pace: u64) -> Result<()> {
     Ok(())
 }
 
+/// Takes datagrams and keeps nothing: what the kernel and the processors allow.
+struct Nothing;
+
+impl DatagramSink for Nothing {
+    fn take(&mut self, _: &[u8]) {}
+}
+
 struct Fixed;
 
 impl Clock for Fixed {
@@ -99,21 +106,22 @@ impl Clock for Fixed {
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 fn inside(folder: &Path) -> Result<()> {
     let path = folder.join("tlsrpt.sock");
-    let (journal, _) = Journal::open(&folder.join("journal"), Options::default(), Position::START)?;
-    let intake = Intake::start(journal, IntakeOptions::default(), Box::new(|_, _| ()))?;
-    let receiver = Receiver::start(SessionSocket::bind(&path, 0o600)?, intake.inlet(Arc::new(Fixed)))?;
     println!(
         "sessions: queue {QUEUE}, {SENDERS} senders on the same cores, a socket for each datagram of {} bytes",
         EVENT.len()
     );
+    let nothing = Receiver::start(SessionSocket::bind(&path, 0o600)?, Nothing)?;
+    println!("a receiver that keeps nothing");
+    paced(&path)?;
+    flood_and_bursts(&path, EVENTS)?;
+    nothing.stop()?;
+    std::fs::remove_file(&path)?;
 
-    let begun = Instant::now();
-    let lost_in_pace = senders(&path, SENDERS, EVENTS / SENDERS as u64, PACE / SENDERS as u64)?;
-    println!(
-        "  pace     {:.0} datagrams/s sent, {lost_in_pace} of {EVENTS} lost (EAGAIN)",
-        EVENTS as f64 / begun.elapsed().as_secs_f64()
-    );
-
+    println!("tlsward, into the journal");
+    let (journal, _) = Journal::open(&folder.join("journal"), Options::default(), Position::START)?;
+    let intake = Intake::start(journal, IntakeOptions::default(), Box::new(|_, _| ()))?;
+    let receiver = Receiver::start(SessionSocket::bind(&path, 0o600)?, intake.inlet(Arc::new(Fixed)))?;
+    let lost_in_pace = paced(&path)?;
     let flooded = flood_and_bursts(&path, EVENTS)?;
 
     receiver.stop()?;
@@ -142,6 +150,16 @@ fn inside(folder: &Path) -> Result<()> {
         bail!("{kept} of {expected} datagrams are in the journal");
     }
     Ok(())
+}
+
+/// How many were lost.
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn paced(path: &Path) -> Result<u64> {
+    let begun = Instant::now();
+    let lost = senders(path, SENDERS, EVENTS / SENDERS as u64, PACE / SENDERS as u64)?;
+    let rate = EVENTS as f64 / begun.elapsed().as_secs_f64();
+    println!("  pace     {rate:.0} datagrams/s sent, {lost} of {EVENTS} lost (EAGAIN)");
+    Ok(lost)
 }
 
 /// How many datagrams came through.

@@ -11,5 +11,6 @@ mod feed;
 mod gate;
 mod https_place;
 pub mod ports;
+pub mod publish;
 pub mod receive;
 pub mod report;

@@ -5,6 +5,7 @@ mod checks;
 mod mta;
 mod policies;
 mod policies_shown;
+pub mod publish;
 mod report;
 mod world;
 

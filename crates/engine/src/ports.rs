@@ -6,6 +6,7 @@ mod mta;
 mod policies;
 mod policies_shown;
 pub mod publish;
+mod published;
 mod report;
 mod world;
 
@@ -13,6 +14,7 @@ pub use checks::{Audit, Checks, SPELLS_KEPT, Spell};
 pub use mta::*;
 pub use policies::{Keeping, KeptPolicy, Policies};
 pub use policies_shown::{AlertLine, AnswerLine, FetchFailureLine, HeldLine, NoBook, PolicyBook, PolicyLine};
+pub use published::*;
 pub use report::*;
 pub use world::*;
 

@@ -23,12 +23,34 @@ pub enum Rule {
     PolicyNotKept,
     /// DNSSEC was asked for and does not work: DANE is out of use.
     DnssecUnusable,
+    /// The policy of a domain of ours is not served, seen from outside, as it is to be.
+    PolicyDrift,
+    /// Records of a domain of ours are not as they are to be.
+    RecordDrift,
+    /// A change of what a domain of ours publishes does not come on.
+    PublishStuck,
+    /// A domain of ours is held: nothing of it changes until its owner has looked.
+    PublishHeld,
+    /// What a domain of ours publishes cannot be kept, or not be written to the ledger.
+    PublishNotKept,
+    /// A host in the MX records of a domain of ours is not in its policy, or the other way round.
+    MxDrift,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 4] =
-        [Self::PolicyRefreshFailing, Self::PolicyExpired, Self::PolicyNotKept, Self::DnssecUnusable];
+    pub const ALL: [Self; 10] = [
+        Self::PolicyRefreshFailing,
+        Self::PolicyExpired,
+        Self::PolicyNotKept,
+        Self::DnssecUnusable,
+        Self::PolicyDrift,
+        Self::RecordDrift,
+        Self::PublishStuck,
+        Self::PublishHeld,
+        Self::PublishNotKept,
+        Self::MxDrift,
+    ];
 
     /// A token for logs and metrics, that never changes.
     #[must_use]
@@ -38,6 +60,12 @@ impl Rule {
             Self::PolicyExpired => "policy-expired",
             Self::PolicyNotKept => "policy-not-kept",
             Self::DnssecUnusable => "dnssec-unusable",
+            Self::PolicyDrift => "policy-drift",
+            Self::RecordDrift => "record-drift",
+            Self::PublishStuck => "publish-stuck",
+            Self::PublishHeld => "publish-held",
+            Self::PublishNotKept => "publish-not-kept",
+            Self::MxDrift => "mx-drift",
         }
     }
 }

@@ -284,3 +284,13 @@ pub struct KeptGroup {
     /// JSON with a version of its own.
     pub state: Bytes,
 }
+
+/// A file beside the database that is only appended to, so that a restored backup of the database can be told
+/// ([`crate::publish::ledger`]).
+pub trait Ledger: Send + Sync + 'static {
+    /// Appends lines, each with its line end; `Ok` means synced. A torn line at the end of what is there is ended first.
+    fn append(&self, lines: Vec<String>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All of it, from the first line; empty where there is no file yet.
+    fn read(&self) -> impl Future<Output = Result<Box<dyn std::io::BufRead + Send>, StoreError>> + Send;
+}

@@ -4,6 +4,26 @@
 //! announced. **Nothing rewinds**: numbers of versions, ids, and the time until which a sender may hold what was served. What is
 //! published is always strict ([`mta_sts::Parsed`]).
 
+mod action;
+mod command;
+pub mod ids;
+mod kept;
+pub mod ledger;
+mod look;
+mod publication;
+mod rewind;
+mod step;
+mod wind_down;
 mod wish;
 
+pub use action::Action;
+pub use command::{Adoption, Command, Refusal, command};
+pub use kept::KeptWish;
+pub use look::{RecordLook, Saw};
+pub use publication::{
+    BodySeen, Desired, DesiredText, Hold, IDS_REMEMBERED, Live, MARGIN_SECS, Member, Phase, Publication,
+    RecordSeen, Seen, Trouble, Version,
+};
+pub use rewind::mend;
+pub use step::{At, BACK_OFF_SECS, Observation, STUCK_AFTER, WATCH_SECS, step};
 pub use wish::{Stage, Wish, WishError};

@@ -386,6 +386,7 @@ fn data_bytes(record: &RecordData) -> usize {
         RecordData::Mx { exchange: name, .. } | RecordData::Ns(name) => name.len(),
         RecordData::Txt(strings) => strings.iter().map(|string| size_of::<Vec<u8>>() + string.len()).sum(),
         RecordData::Tlsa { data, .. } => data.len(),
+        RecordData::Caa { tag, value, .. } => tag.len() + value.len(),
     };
     size_of::<RecordData>() + more
 }

@@ -60,6 +60,10 @@ pub(super) fn record_value(record: &RecordData) -> String {
             }
             text
         }
+        RecordData::Caa { flags, tag, value } => {
+            let value = tame_bytes(value).replace('\\', "\\\\").replace('"', "\\\"");
+            format!("{flags} {} \"{value}\"", tame(tag))
+        }
     }
 }
 

@@ -69,6 +69,8 @@ pub enum RecordKind {
     Txt,
     /// TLS associations (RFC 6698).
     Tlsa,
+    /// Who may issue certificates (RFC 8659).
+    Caa,
 }
 
 impl RecordKind {
@@ -82,6 +84,7 @@ impl RecordKind {
             Self::Ns => "NS",
             Self::Txt => "TXT",
             Self::Tlsa => "TLSA",
+            Self::Caa => "CAA",
         }
     }
 }
@@ -114,6 +117,15 @@ pub enum RecordData {
         matching: u8,
         /// Certificate association data.
         data: Vec<u8>,
+    },
+    /// Who may issue certificates (RFC 8659 §4.1).
+    Caa {
+        /// 128 is critical; the others are to be ignored.
+        flags: u8,
+        /// `issue`, `issuewild`, `iodef` or another, as it stands in the packet.
+        tag: String,
+        /// Its value.
+        value: Vec<u8>,
     },
 }
 

@@ -41,6 +41,10 @@ fn reply() -> impl Strategy<Value = DnsReply> {
         (0..5_u8, 0..3_u8, 0..4_u8, vec(any::<u8>(), 0..70)).prop_map(|(usage, selector, matching, data)| {
             RecordData::Tlsa { usage, selector, matching, data }
         }),
+        (any::<u8>(), text(), vec(any::<u8>(), 0..70)).prop_map(|(flags, tag, value)| {
+            let tag = String::from_utf8_lossy(&tag).into_owned();
+            RecordData::Caa { flags, tag, value }
+        }),
     ];
     let failure = prop_oneof![
         Just(DnsFailure::TimedOut),

@@ -7,7 +7,7 @@
 use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SOA, TLSA, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, MX, NS, SOA, TLSA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tlsward_engine::ports::{RecordData, RecordKind};
 
@@ -286,6 +286,7 @@ fn kind_of(asked: RecordType) -> Option<RecordKind> {
         RecordType::NS => RecordKind::Ns,
         RecordType::TXT => RecordKind::Txt,
         RecordType::TLSA => RecordKind::Tlsa,
+        RecordType::CAA => RecordKind::Caa,
         _ => return None,
     })
 }
@@ -298,6 +299,7 @@ fn type_of(kind: RecordKind) -> RecordType {
         RecordKind::Ns => RecordType::NS,
         RecordKind::Txt => RecordType::TXT,
         RecordKind::Tlsa => RecordType::TLSA,
+        RecordKind::Caa => RecordType::CAA,
     }
 }
 
@@ -319,6 +321,13 @@ fn wire_data(data: &RecordData) -> Option<RData> {
         RecordData::Txt(strings) => RData::TXT(TXT::from_bytes(strings.iter().map(Vec::as_slice).collect())),
         RecordData::Tlsa { usage, selector, matching, data } => {
             RData::TLSA(TLSA::new((*usage).into(), (*selector).into(), (*matching).into(), data.clone()))
+        }
+        RecordData::Caa { flags, tag, value } => {
+            let mut caa = CAA::new_issue(flags & 0x80 != 0, None, Vec::new());
+            caa.reserved_flags = flags & 0x7f;
+            caa.tag.clone_from(tag);
+            caa.value.clone_from(value);
+            RData::CAA(caa)
         }
     })
 }

@@ -111,6 +111,7 @@ pub(super) fn record_type(kind: RecordKind) -> RecordType {
         RecordKind::Ns => RecordType::NS,
         RecordKind::Txt => RecordType::TXT,
         RecordKind::Tlsa => RecordType::TLSA,
+        RecordKind::Caa => RecordType::CAA,
     }
 }
 
@@ -168,6 +169,9 @@ fn record_data(data: &RData) -> Option<RecordData> {
             matching: tlsa.matching.into(),
             data: tlsa.cert_data.clone(),
         },
+        RData::CAA(caa) => {
+            RecordData::Caa { flags: caa.flags(), tag: caa.tag.clone(), value: caa.value.clone() }
+        }
         _ => return None,
     })
 }
@@ -186,6 +190,7 @@ impl Kind for RecordData {
             Self::Ns(_) => RecordKind::Ns,
             Self::Txt(_) => RecordKind::Txt,
             Self::Tlsa { .. } => RecordKind::Tlsa,
+            Self::Caa { .. } => RecordKind::Caa,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::{NS, TLSA};
+use hickory_proto::rr::rdata::{CAA, NS, TLSA};
 use hickory_proto::rr::{RData, Record, RecordType};
 use proptest::prelude::{Strategy as _, any};
 use server::{Asked, Server, a, alias, mx, packet, record, soa, txt};
@@ -53,6 +53,7 @@ fn zone(asked: &Asked) -> Vec<Record> {
         RecordType::AAAA => RData::AAAA("2001:db8::7".parse().unwrap()),
         RecordType::NS => RData::NS(NS(server::name("NS.Example"))),
         RecordType::TLSA => RData::TLSA(TLSA::new(3.into(), 1.into(), 1.into(), vec![7; 32])),
+        RecordType::CAA => RData::CAA(CAA::new_issue(true, Some(server::name("ca.example")), Vec::new())),
         RecordType::MX => return vec![mx("t.example", 50, 20, "B.Example"), mx("t.example", 40, 10, ".")],
         RecordType::TXT => return vec![txt("t.example", 30, &[b"v=STS", b"v1; \xff"])],
         _ => return vec![a("t.example", 60), a("other.example", 1)],
@@ -80,6 +81,11 @@ async fn records_of_each_kind_come_as_they_stand_in_the_packet() {
         (
             RecordKind::Tlsa,
             vec![RecordData::Tlsa { usage: 3, selector: 1, matching: 1, data: vec![7; 32] }],
+            60,
+        ),
+        (
+            RecordKind::Caa,
+            vec![RecordData::Caa { flags: 128, tag: "issue".to_owned(), value: b"ca.example.".to_vec() }],
             60,
         ),
     ];

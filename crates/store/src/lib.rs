@@ -22,6 +22,7 @@ mod outgoing;
 mod overview;
 mod pack;
 mod policies;
+mod publications;
 mod quotas;
 mod session;
 mod sqlite;

@@ -28,6 +28,7 @@ pub struct MemoryStore {
     state: Mutex<State>,
     pub(crate) reports_out: Mutex<crate::outgoing::Held>,
     pub(crate) policies: Mutex<crate::policies::Held>,
+    pub(crate) published: Mutex<crate::publications::Published>,
     quotas: Quotas,
 }
 
@@ -91,7 +92,13 @@ impl Report {
 impl MemoryStore {
     /// An empty store.
     pub fn new(quotas: Quotas) -> Self {
-        Self { state: Mutex::default(), reports_out: Mutex::default(), policies: Mutex::default(), quotas }
+        Self {
+            state: Mutex::default(),
+            reports_out: Mutex::default(),
+            policies: Mutex::default(),
+            published: Mutex::default(),
+            quotas,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

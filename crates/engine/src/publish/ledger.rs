@@ -75,7 +75,7 @@ pub struct Newest {
 }
 
 /// What was read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     /// By domain.
     pub domains: BTreeMap<String, Newest>,

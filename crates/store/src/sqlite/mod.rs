@@ -17,6 +17,7 @@ mod outgoing;
 mod packed;
 mod pages;
 mod policies;
+mod publications;
 mod queue;
 mod readers;
 mod rows;

@@ -111,6 +111,19 @@ ALTER TABLE rua_health ADD COLUMN relayed INTEGER;
 CREATE TABLE kept_policy (
     domain TEXT PRIMARY KEY, id TEXT NOT NULL, fetched_at INTEGER NOT NULL, failures INTEGER NOT NULL, body BLOB NOT NULL
 ) STRICT;
+", "
+CREATE TABLE publication (
+    domain TEXT PRIMARY KEY, revision INTEGER NOT NULL, member_of TEXT, cached_until INTEGER NOT NULL,
+    due_at INTEGER NOT NULL, state BLOB NOT NULL
+) STRICT;
+CREATE INDEX publication_due ON publication (due_at, domain);
+CREATE TABLE published_body (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL) STRICT;
+CREATE TABLE published_version (
+    domain TEXT NOT NULL, number INTEGER NOT NULL, body INTEGER NOT NULL, id TEXT, max_age INTEGER NOT NULL,
+    first_served_at INTEGER NOT NULL, announced_at INTEGER, last_served_at INTEGER,
+    PRIMARY KEY (domain, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE publication_group (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
 "];
 
 /// How many steps the file has been through. Reads only; refuses what this program must not write into.

@@ -18,7 +18,7 @@ use crate::ports::{
 };
 
 /// The addresses of the policy host: what DNS said, and those that are tried.
-pub(super) async fn policy_host<W: World>(
+pub(crate) async fn policy_host<W: World>(
     within: &Within<'_, W>,
     domain: &PolicyDomain,
 ) -> (HostReplies, Vec<IpAddr>) {
@@ -28,7 +28,7 @@ pub(super) async fn policy_host<W: World>(
 }
 
 /// Asks the policy host; `None` if the time limit came first.
-pub(super) async fn get_policy<W: World>(
+pub(crate) async fn get_policy<W: World>(
     within: &Within<'_, W>,
     roots: &TrustRoots,
     domain: &PolicyDomain,
@@ -43,14 +43,14 @@ pub(super) async fn get_policy<W: World>(
 }
 
 /// Whether the body came compressed, which nobody asked for.
-pub(super) fn is_encoded(answer: &HttpAnswer) -> bool {
+pub(crate) fn is_encoded(answer: &HttpAnswer) -> bool {
     answer.content_encoding.as_deref().is_some_and(|encoding| {
         !encoding.trim_ascii().is_empty() && !encoding.eq_ignore_ascii_case(b"identity")
     })
 }
 
 /// What the answer is worth, apart from its encoding.
-pub(super) fn judge(answer: &HttpAnswer) -> Parsed<Policy, Deviation, FetchFailure> {
+pub(crate) fn judge(answer: &HttpAnswer) -> Parsed<Policy, Deviation, FetchFailure> {
     response::judge(&Response {
         status: answer.status,
         content_type: answer.content_type.as_deref(),
@@ -59,7 +59,7 @@ pub(super) fn judge(answer: &HttpAnswer) -> Parsed<Policy, Deviation, FetchFailu
 }
 
 /// What came of it: the policy with its body as served.
-pub(super) fn outcome(exchange: Option<HttpsExchange>) -> Result<(Policy, Bytes), FetchFailure> {
+pub(crate) fn outcome(exchange: Option<HttpsExchange>) -> Result<(Policy, Bytes), FetchFailure> {
     let Some(exchange) = exchange else { return Err(FetchFailure::TimedOut) };
     let answer = exchange.outcome.map_err(|failure| failure_of(&failure))?;
     if answer.status == 200 && is_encoded(&answer) {

@@ -5,7 +5,7 @@ mod answer;
 mod decision;
 mod explain;
 mod explanation;
-mod fetch;
+pub(crate) mod fetch;
 mod mail_facts;
 mod next_hop;
 mod options;

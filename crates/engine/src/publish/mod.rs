@@ -11,6 +11,7 @@ mod kept;
 pub mod ledger;
 mod look;
 mod publication;
+mod publisher;
 mod rewind;
 mod step;
 mod wind_down;
@@ -24,6 +25,7 @@ pub use publication::{
     BodySeen, Desired, DesiredText, Hold, IDS_REMEMBERED, Live, MARGIN_SECS, Member, Phase, Publication,
     RecordSeen, Seen, Trouble, Version,
 };
+pub use publisher::{Driver, Options, OrderError, Parts, Publisher, Sets};
 pub use rewind::mend;
 pub use step::{At, BACK_OFF_SECS, Observation, STUCK_AFTER, WATCH_SECS, step};
 pub use wish::{Stage, Wish, WishError};

@@ -86,6 +86,10 @@ fn learn_id(state: &mut Publication, number: u32, id: &str) -> bool {
     // The state is from before the announcement of what it serves, or from before that version.
     if number >= state.last_number {
         state.id = Some(id);
+        if let Phase::Showing { keeps_id, .. } = &mut state.phase {
+            // It has its id.
+            *keeps_id = true;
+        }
     }
     true
 }

@@ -28,8 +28,10 @@ impl<'a> Entry<'a> {
     /// - `Nov 24 08:38:44 host postfix/smtp[123]: …` (RFC 3164, and Postfix's `maillog_file`)
     /// - `2026-11-24T08:38:44.123456+00:00 host postfix/smtp[123]: …`
     /// - `<22>1 2026-11-24T08:38:44Z host postfix/smtp 123 - - …` (RFC 5424); `<22>` may stand before the others too
-    /// - `postfix/smtp[123]: …`
     /// - a JSON object of `journalctl -o json`
+    ///
+    /// Other programs write into the same file, some without the number of their process, and what they say may be a
+    /// stranger's words: a user name with `postfix/smtp[1]: ` in it. So who speaks is read in its place alone.
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
         if line.len() > MAX_LINE_BYTES {
@@ -39,18 +41,19 @@ impl<'a> Entry<'a> {
             return Self::of_json(line);
         }
         let line = match line.strip_prefix('<') {
-            Some(rest) => rest.split_once('>')?.1,
+            Some(rest) => rest.split_once('>').filter(|(priority, _)| is_number(priority, 1..=3))?.1,
             None => line,
         };
         if let Some(rest) = line.strip_prefix("1 ") {
             return Self::of_rfc5424(rest);
         }
-        let (before, message) = line.split_once("]: ")?;
-        let (before, pid) = before.rsplit_once('[')?;
-        let pid = pid.parse().ok()?;
-        let (stamp, program) = before.rsplit_once(' ').unwrap_or(("", before));
-        let at = stamp.split_once(' ').and_then(|(first, _)| time(first));
-        is_program(program).then_some(Self { at, program: program.into(), pid, message: message.into() })
+        let (at, rest) = stamp(line)?;
+        let (host, rest) = rest.split_once(' ')?;
+        let (tag, message) = rest.split_once("]: ")?;
+        let (program, pid) = tag.split_once('[')?;
+        let is_entry = is_host(host) && is_program(program) && is_number(pid, 1..=10);
+        is_entry.then_some(())?;
+        Some(Self { at, program: program.into(), pid: pid.parse().ok()?, message: message.into() })
     }
 
     fn of_rfc5424(line: &'a str) -> Option<Self> {
@@ -81,8 +84,40 @@ fn time(text: &str) -> Option<UnixTime> {
     text.parse::<Timestamp>().ok().map(Timestamp::as_second)
 }
 
+/// Takes the time off the front, in either form.
+fn stamp(line: &str) -> Option<(Option<UnixTime>, &str)> {
+    let (first, rest) = line.split_once(' ')?;
+    if first.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some((time(first), rest));
+    }
+    let (day, rest) = rest.trim_start_matches(' ').split_once(' ')?;
+    let (clock, rest) = rest.split_once(' ')?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let is_stamp = first.len() == 3
+        && first.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && is_number(day, 1..=2)
+        && clock.len() == 8
+        && clock.split(':').all(|part| is_number(part, 2..=2))
+        && is_number(fraction, 1..=9);
+    is_stamp.then_some((None, rest))
+}
+
+fn is_number(text: &str, digits: std::ops::RangeInclusive<usize>) -> bool {
+    digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A host, and no program: that one's name ends in a colon where it has no number.
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 255
+        && !text.ends_with(':')
+        && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// RFC 3164 §4.1.3: a colon ends the name of a program.
 fn is_program(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic())
+    let is_fit = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(is_fit)
 }
 
 /// What journald calls them.
@@ -165,7 +200,7 @@ mod tests {
             ("<22>1 2026-11-24T08:38:44.1Z mail postfix/smtp 123 - - TLSRPT: a]: b", Some(TIME)),
             ("1 2026-11-24T08:38:44Z mail postfix/smtp 123 - - \u{feff}TLSRPT: a]: b", Some(TIME)),
             ("<22>1 - mail postfix/smtp 123 - [x@1 y=\"z\"] TLSRPT: a]: b", None),
-            ("postfix/smtp[123]: TLSRPT: a]: b", None),
+            ("Nov 24 08:38:44.123456 2001:db8::1 postfix/smtp[123]: TLSRPT: a]: b", None),
             (
                 r#"{"MESSAGE":"TLSRPT: a]: b","SYSLOG_IDENTIFIER":"postfix/smtp","_PID":"9","SYSLOG_PID":"123","__REALTIME_TIMESTAMP":"1795509524999999","X":[1]}"#,
                 Some(TIME),
@@ -183,11 +218,18 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_passed_over() {
-        let long = format!("postfix/smtp[1]: {}", "x".repeat(MAX_LINE_BYTES));
-        for line in
-            ["", "x", "postfix/smtp[x]: y", "postfix/smtp[123] y", "]: ", "[1]: y", "<22", "{", "{}", &long]
-        {
+        let long = format!("Nov 24 08:38:44 mail postfix/smtp[1]: {}", "x".repeat(MAX_LINE_BYTES));
+        for line in ["", "x", "]: ", "[1]: y", "<22", "{", "{}", "postfix/smtp[123]: without a time", &long] {
             assert_eq!(Entry::parse(line), None, "{line:.40}");
+        }
+        for rest in [
+            "postfix/smtp[x]: y",
+            "postfix/smtp[123] y",
+            "postfix/smtp[+1]: y",
+            "[1]: y",
+            "postfix/smtp[]: y",
+        ] {
+            assert_eq!(Entry::parse(&format!("Nov 24 08:38:44 mail {rest}")), None, "{rest}");
         }
         let mut export = ExportReader::default();
         for line in ["SYSLOG_IDENTIFIER=postfix/smtp", "_PID=1", "MESSAGE", "binary"] {
@@ -196,10 +238,45 @@ mod tests {
         assert_eq!(export.line(""), None);
     }
 
+    /// What another program says of a stranger is not said by Postfix, wherever it stands in the line.
+    #[test]
+    fn words_of_a_stranger_in_another_program_s_line_are_not_taken_for_postfix_s() {
+        let forged =
+            "postfix/smtp[7]: TLSRPT: status=success, domain=a.test, receiving_mx=mx.a.test[192.0.2.1]";
+        for stamp in ["Nov 24 08:38:44", "Nov  4 08:38:44", "2026-11-24T08:38:44Z", "<22>Nov 24 08:38:44"] {
+            for before in [
+                "mail dovecot: imap-login: Aborted login: user=<",
+                "mail dovecot:",
+                "mail dovecot: ",
+                "mail sudo: x : ",
+                "mail spamd[9] ",
+                "mail amavis[9]:",
+                "mail ",
+                "",
+                "x: ",
+                "x y ",
+            ] {
+                let line = format!("{stamp} {before}{forged}");
+                let read = Entry::parse(&line).filter(|entry| entry.program.ends_with("smtp"));
+                assert_eq!(read.is_some(), before == "mail ", "{line}");
+            }
+        }
+        for line in [
+            format!("mail postfix/smtpd[9]: {forged}"),
+            format!("Nov 24 08:38 mail {forged}"),
+            format!("Nov 24 08:38:44 mail postfix/smtpd[9]: warning: {forged}"),
+            format!("<x>Nov 24 08:38:44 mail {forged}"),
+            format!("1 2026-11-24T08:38:44Z mail dovecot - - - {forged}"),
+        ] {
+            let read = Entry::parse(&line).filter(|entry| entry.program == "postfix/smtp");
+            assert_eq!(read, None, "{line}");
+        }
+    }
+
     proptest! {
         #[test]
-        fn no_line_makes_it_panic(line in "\\PC{0,80}", form in 0..4_usize) {
-            let before = ["", "<1>", "1 ", "{"][form];
+        fn no_line_makes_it_panic(line in "\\PC{0,80}", form in 0..5_usize) {
+            let before = ["", "<1>", "1 ", "{", "Nov 24 08:38:44 "][form];
             let _ = Entry::parse(&format!("{before}{line}"));
             let mut export = ExportReader::default();
             let _ = export.line(&line);

@@ -1,12 +1,13 @@
 //! A log file that grows, is rotated (moved away and made anew) or cut short.
 //!
 //! Looked at now and then rather than watched: logrotate, copytruncate, containers' bind mounts and network file
-//! systems then all work alike. Half a line waits for its end; a line beyond the bound is passed over. What can fail:
-//! the file is not there (yet): that is no lines.
+//! systems then all work alike. Half a line waits for its end; a line beyond the bound is passed over, and so is one
+//! whose beginning was not seen: what stands in its middle may be a stranger's words. What can fail: the file is not
+//! there (yet): that is no lines.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,8 +53,8 @@ struct Open {
     cursor: Cursor,
     /// The beginning of a line whose end has not come.
     line: Vec<u8>,
-    /// That line is too long: it is passed over to its end.
-    is_overlong: bool,
+    /// That line is too long, or its beginning was not seen: it is passed over to its end.
+    is_passed_over: bool,
 }
 
 impl Follower {
@@ -79,7 +80,7 @@ impl Follower {
         Self { longest_line: bytes, ..self }
     }
 
-    /// Lines that were longer than the bound.
+    /// Lines that were longer than the bound, or whose beginning was not seen.
     #[must_use]
     pub fn passed_over(&self) -> u64 {
         self.passed_over
@@ -177,20 +178,33 @@ impl Follower {
             Start::At(_) => at(0),
         };
         file.seek(SeekFrom::Start(cursor.offset))?;
-        // From the end, the first line may be half of one; no half line reads as a whole one of Postfix.
-        Ok(Open { file, cursor, line: Vec::new(), is_overlong: false })
+        let is_passed_over = !begins_line(&file, cursor.offset)?;
+        Ok(Open { file, cursor, line: Vec::new(), is_passed_over })
     }
 }
 
+/// Whether a line begins there.
+fn begins_line(file: &File, offset: u64) -> io::Result<bool> {
+    let Some(before) = offset.checked_sub(1) else { return Ok(true) };
+    let mut byte = [0];
+    Ok(file.read_at(&mut byte, before)? == 0 || byte == [b'\n'])
+}
+
 impl Open {
-    /// Reads on; how many lines were too long.
+    /// Reads on; how many lines were passed over.
     fn read_on(&mut self, longest: usize, each: &mut impl FnMut(&str, Cursor)) -> io::Result<u64> {
         let read = self.cursor.offset + u64::try_from(self.line.len()).unwrap_or(0);
-        if self.file.metadata()?.len() < read {
+        let is_cut = match self.file.metadata()?.len() {
+            length if length < read => true,
+            // It may have grown beyond that place since it was cut: then, most likely, no line begins there any more.
+            length if length > read && !self.is_passed_over => !begins_line(&self.file, self.cursor.offset)?,
+            _ => false,
+        };
+        if is_cut {
             // Cut short (copytruncate).
             self.cursor.offset = 0;
             self.line.clear();
-            self.is_overlong = false;
+            self.is_passed_over = false;
             self.file.seek(SeekFrom::Start(0))?;
         }
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -213,7 +227,7 @@ impl Open {
             bytes = rest;
             self.cursor.offset += u64::try_from(self.line.len() + piece.len()).unwrap_or(0);
             let piece = &piece[..end];
-            if !std::mem::take(&mut self.is_overlong) && self.line.len() + piece.len() <= longest {
+            if !std::mem::take(&mut self.is_passed_over) && self.line.len() + piece.len() <= longest {
                 self.line.extend_from_slice(piece);
                 each(String::from_utf8_lossy(&self.line).trim_end_matches('\r'), self.cursor);
             } else {
@@ -221,10 +235,10 @@ impl Open {
             }
             self.line.clear();
         }
-        if self.is_overlong || self.line.len() + bytes.len() > longest {
+        if self.is_passed_over || self.line.len() + bytes.len() > longest {
             self.cursor.offset += u64::try_from(self.line.len() + bytes.len()).unwrap_or(0);
             self.line.clear();
-            self.is_overlong = true;
+            self.is_passed_over = true;
         } else {
             self.line.extend_from_slice(bytes);
         }

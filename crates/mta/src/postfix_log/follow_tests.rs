@@ -56,6 +56,41 @@ fn a_file_that_was_cut_is_read_from_its_beginning() {
     assert_eq!(lines(&mut follower), ["short"]);
 }
 
+/// Cut short and written again, both between two looks.
+#[test]
+fn a_file_that_grew_beyond_its_old_length_after_it_was_cut_is_read_from_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mail.log");
+    add(&path, "");
+    let mut follower = Follower::new(&path, None);
+    lines(&mut follower);
+    add(&path, "one line\nand half");
+    assert_eq!(lines(&mut follower), ["one line"]);
+    fs::write(&path, "the first\nthe second\nthe third\n").unwrap();
+    assert_eq!(lines(&mut follower), ["the first", "the second", "the third"]);
+}
+
+/// In the middle of a line may stand what a stranger wrote.
+#[test]
+fn a_line_whose_beginning_was_not_seen_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mail.log");
+    add(&path, "whole\nbegun ");
+    let mut follower = Follower::new(&path, None);
+    assert!(lines(&mut follower).is_empty());
+    add(&path, "and ended\nnext\n");
+    assert_eq!(lines(&mut follower), ["next"]);
+    assert_eq!(follower.passed_over(), 1);
+    // Also where the program ended in the middle of a line that was too long.
+    let mut follower = Follower::new(&path, None).longest_line(5);
+    lines(&mut follower);
+    add(&path, "012345678");
+    lines(&mut follower);
+    let cursor = follower.cursor().unwrap();
+    add(&path, "9\nnew\n");
+    assert_eq!(lines(&mut Follower::new(&path, Some(cursor))), ["new"]);
+}
+
 #[test]
 fn a_kept_cursor_goes_on_where_it_was_or_at_the_beginning_of_a_new_file() {
     let folder = tempfile::tempdir().unwrap();

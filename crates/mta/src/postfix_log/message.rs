@@ -77,8 +77,8 @@ impl Message {
             let rest =
                 said.strip_prefix(word).and_then(|rest| rest.strip_prefix(" TLS connection established to "));
             if let Some(rest) = rest {
-                let (peer, _) = Peer::take(rest)?;
-                return Some(Self::Established { peer, trust });
+                let (peer, rest) = Peer::take(rest)?;
+                return rest.starts_with(": ").then_some(Self::Established { peer, trust });
             }
         }
         certificate(said)
@@ -104,10 +104,12 @@ fn report(rest: &str) -> Option<Message> {
     };
     let (domain, rest) = rest.split_once(", receiving_mx=")?;
     let (peer, rest) = Peer::take(rest)?;
-    let failure_type = rest.strip_prefix(", failure_type=").map(|rest| {
-        let word = rest.split(',').next().unwrap_or_default();
-        text::bounded(word, 64)
-    });
+    let failure_type = match rest.strip_prefix(", failure_type=") {
+        Some(rest) if failed => Some(text::bounded(rest.split(',').next().unwrap_or_default(), 64)),
+        // What Postfix does not write behind it is somebody else's.
+        _ if !rest.trim_end().is_empty() => return None,
+        _ => None,
+    };
     Some(Message::Report { failed, domain: text::name(domain)?, peer, failure_type })
 }
 
@@ -227,6 +229,9 @@ mod tests {
             "TLSRPT: status=success, domain=not a name, receiving_mx=mx.test[127.0.0.2]",
             "TLSRPT: status=success, domain=a.test, receiving_mx=mx.test[x]",
             "TLSRPT: status=odd, domain=a.test",
+            "TLSRPT: status=success, domain=a.test, receiving_mx=mx.test[127.0.0.2]>, rip=192.0.2.1",
+            "TLSRPT: status=success, domain=a.test, receiving_mx=mx.test[127.0.0.2], failure_type=x",
+            "Trusted TLS connection established to mx.test[127.0.0.2]:25 said somebody",
             "warning: MX name 'a.test' matches STS MX pattern for 'b.test'",
             "mx.test[127.0.0.2]:25: subject_CN=x, issuer=y",
             "mx.test[127.0.0.2]:25: subject_CN=x, issuer=y, cert fingerprint=zz",

@@ -99,18 +99,20 @@ mod tests {
 
     fn certificate(pid: u32, host: &str) -> String {
         format!(
-            "postfix/smtp[{pid}]: {host}[127.0.0.2]:25: subject_CN=x, issuer=y, cert fingerprint={PRINT}, pkey fingerprint=AA"
+            "Nov 24 08:38:44 mail postfix/smtp[{pid}]: {host}[127.0.0.2]:25: subject_CN=x, issuer=y, cert fingerprint={PRINT}, pkey fingerprint=AA"
         )
     }
 
     fn established(pid: u32, host: &str) -> String {
         format!(
-            "postfix/smtp[{pid}]: Trusted TLS connection established to {host}[127.0.0.2]:25: TLSv1.3 with cipher X"
+            "Nov 24 08:38:44 mail postfix/smtp[{pid}]: Trusted TLS connection established to {host}[127.0.0.2]:25: TLSv1.3 with cipher X"
         )
     }
 
     fn success(pid: u32, host: &str) -> String {
-        format!("postfix/smtp[{pid}]: TLSRPT: status=success, domain=a.test, receiving_mx={host}[127.0.0.2]")
+        format!(
+            "Nov 24 08:38:44 mail postfix/smtp[{pid}]: TLSRPT: status=success, domain=a.test, receiving_mx={host}[127.0.0.2]"
+        )
     }
 
     fn feed(tracker: &mut Tracker, line: &str) -> Option<LoggedSession> {
@@ -182,8 +184,7 @@ mod tests {
 
     #[test]
     fn a_passed_over_mx_is_told_at_once() {
-        let line =
-            "postfix-out/smtp[7]: warning: MX name 'mx.evil.test' does not match STS MX pattern for 'a.test'";
+        let line = "Nov 24 08:38:44 mail postfix-out/smtp[7]: warning: MX name 'mx.evil.test' does not match STS MX pattern for 'a.test'";
         assert_eq!(
             Tracker::default().entry(&Entry::parse(line).unwrap()),
             Some(MtaLogEvent::MxNotInPolicy { mx_host: "mx.evil.test".into(), domain: "a.test".into() })

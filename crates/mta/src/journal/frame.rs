@@ -95,15 +95,20 @@ pub(super) fn take(bytes: &[u8], segment: u64, offset: u64) -> Frame<'_> {
     if payload_bytes > MAX_PAYLOAD_BYTES {
         return Frame::Broken;
     }
+    let Some(kind) = RecordKind::from_byte(head[16]) else { return Frame::Broken };
     let Some(payload) = rest.get(..payload_bytes) else { return Frame::Unfinished };
     let whole = HEAD_BYTES + payload_bytes;
     if checksum(segment, offset, length, &bytes[8..whole]) != u32::from_le_bytes(sum) {
         return Frame::Broken;
     }
-    match RecordKind::from_byte(head[16]) {
-        Some(kind) => Frame::Whole(Record { at: i64::from_le_bytes(at), kind, payload }, whole),
-        None => Frame::Broken,
-    }
+    Frame::Whole(Record { at: i64::from_le_bytes(at), kind, payload }, whole)
+}
+
+/// What looking for a frame at the front of `bytes` would take, in bytes; `None`: none is there, as its head tells.
+pub(super) fn cost(bytes: &[u8]) -> Option<usize> {
+    let (head, _) = bytes.split_at_checked(HEAD_BYTES)?;
+    let length = usize::try_from(u32::from_le_bytes(*head.first_chunk()?)).ok()?;
+    (length <= MAX_PAYLOAD_BYTES && RecordKind::from_byte(head[16]).is_some()).then_some(HEAD_BYTES + length)
 }
 
 fn checksum(segment: u64, offset: u64, length: [u8; 4], behind: &[u8]) -> u32 {

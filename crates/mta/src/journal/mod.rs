@@ -7,12 +7,13 @@
 //! loses nothing and doubles nothing. Whole segments below a position are removed by [`Journal::retire`].
 //!
 //! After a crash the last segment may end in half a frame: [`Journal::open`] cuts it off. Damage anywhere else is
-//! skipped to the end of its segment and reported, never guessed at. What can fail: the disk. A failed append leaves
-//! the journal as it was before.
+//! skipped to the next whole frame and reported, never guessed at. What can fail: the disk. A failed append leaves the
+//! journal as it was before.
 
 pub mod frame;
 mod from_file;
 mod read;
+mod resume;
 mod segment;
 mod write;
 

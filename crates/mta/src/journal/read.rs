@@ -4,19 +4,19 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
-use super::Position;
 use super::frame::{self, Frame, HEAD_BYTES, MAX_PAYLOAD_BYTES, Record};
 use super::segment::{self, HEADER_BYTES};
+use super::{Position, resume};
 
 /// One read from disk.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// A place behind which a segment could not be read. Its records are lost; those of later segments are not.
+/// A part of a segment that could not be read. Its records are lost; those behind it are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damage {
     /// Where.
     pub at: Position,
-    /// How many bytes of the segment are behind it.
+    /// How many bytes are lost.
     pub bytes: u64,
 }
 
@@ -84,18 +84,27 @@ impl Reader {
             if is_torn && open.fill()? {
                 continue;
             }
-            // At the end of the newest segment this is what is being written, or will be.
-            let Some(newer) = self.newer_than(place.segment)? else { break };
+            // What was appended is whole, so in front of `until` this is damage. In an older segment too: it was finished
+            // before the newer one was made, but perhaps after it was read.
+            let newer = self.newer_than(place.segment)?;
             let Some(open) = &mut self.open else { break };
-            // The older segment was finished before the newer one was made, but perhaps after it was read.
-            if is_torn && open.fill()? {
+            if is_torn && newer.is_some() && open.fill()? {
                 continue;
             }
-            let behind = open.left()?;
-            if behind > 0 {
-                damaged(Damage { at: place, bytes: behind });
+            let is_last = until.segment == place.segment;
+            let limit = if is_last { until.offset } else { open.length()? };
+            let next = match (resume::next_frame(&open.file, place.segment, place.offset, limit)?, newer) {
+                (Some(offset), _) => Position { offset, ..place },
+                (None, _) if is_last => until,
+                (None, Some(newer)) => Position { segment: newer, offset: HEADER_BYTES },
+                // At the end of the newest segment this is what is being written, or will be.
+                (None, None) => break,
+            };
+            let behind = if next.segment == place.segment { next.offset } else { limit };
+            if behind > place.offset {
+                damaged(Damage { at: place, bytes: behind - place.offset });
             }
-            self.next = Position { segment: newer, offset: HEADER_BYTES };
+            self.next = next;
             self.open = None;
         }
         Ok(count)
@@ -136,10 +145,8 @@ impl Open {
         Ok((&mut self.file).take(limit).read_to_end(&mut self.buffer)? > 0)
     }
 
-    /// How many bytes of the segment were not handed out.
-    fn left(&mut self) -> io::Result<u64> {
-        let at = self.file.stream_position()?;
-        let behind = self.file.metadata()?.len().saturating_sub(at);
-        Ok(behind + u64::try_from(self.buffer.len() - self.used).unwrap_or(0))
+    /// Bytes of the segment.
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 }

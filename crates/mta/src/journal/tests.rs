@@ -94,37 +94,88 @@ fn a_file_cut_at_any_byte_keeps_every_whole_record_and_goes_on() {
     }
 }
 
-#[test]
-fn a_changed_byte_is_reported_and_costs_no_other_segment() {
+/// Three records, of which a byte of the second is changed; every byte in turn.
+fn each_changed_byte(mut check: impl FnMut(&Path, Damage, Position)) {
     let folder = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(folder.path(), 1 << 20);
     for n in 0..3_i64 {
         journal.append([record(n, b"payload")]).unwrap();
     }
+    let end = journal.end();
     drop(journal);
-    let path = segment::path(folder.path(), 1);
-    let whole = fs::read(&path).unwrap();
+    let whole = fs::read(segment::path(folder.path(), 1)).unwrap();
     let frame = (whole.len() - 16) / 3;
-    for at in 16 + frame..16 + 2 * frame {
+    let lost = Damage { at: Position { segment: 1, offset: 16 + frame as u64 }, bytes: frame as u64 };
+    for (at, change) in (16 + frame..16 + 2 * frame).flat_map(|at| [(at, 1), (at, 0x80)]) {
         let copy = tempfile::tempdir().unwrap();
         let mut bytes = whole.clone();
-        bytes[at] ^= 1;
+        bytes[at] ^= change;
         fs::write(segment::path(copy.path(), 1), &bytes).unwrap();
-        let (mut journal, recovery) = open(copy.path(), 1 << 20);
-        journal.append([record(9, b"after")]).unwrap();
-        let (records, _, damage) = read_all(copy.path(), Position::START);
-        let times: Vec<i64> = records.iter().map(|(at, _)| *at).collect();
-        assert_eq!(times, [0, 9], "byte {at}");
-        // A length that now points behind the end looks like a torn record.
-        if recovery.is_damaged {
-            assert_eq!(
-                damage,
-                [Damage { at: Position { segment: 1, offset: 16 + frame as u64 }, bytes: 2 * frame as u64 }]
-            );
-        } else {
-            assert_eq!(recovery.cut_bytes, 2 * frame as u64);
-        }
+        check(copy.path(), lost, end);
     }
+}
+
+#[test]
+fn a_changed_byte_costs_one_record_and_is_reported() {
+    each_changed_byte(|folder, lost, _| {
+        let (mut journal, recovery) = open(folder, 1 << 20);
+        assert_eq!(recovery, Recovery { cut_bytes: 0, is_damaged: true });
+        journal.append([record(9, b"after")]).unwrap();
+        let (records, reached, damage) = read_all(folder, Position::START);
+        let times: Vec<i64> = records.iter().map(|(at, _)| *at).collect();
+        assert_eq!((times, reached, damage), (vec![0, 2, 9], journal.end(), vec![lost]));
+    });
+}
+
+/// No newer segment is waited for: on a quiet server that may be days.
+#[test]
+fn damage_in_the_segment_that_is_written_stops_no_reader() {
+    each_changed_byte(|folder, lost, end| {
+        let mut reader = Reader::new(folder.to_owned(), Position::START);
+        let (mut times, mut damage) = (Vec::new(), Vec::new());
+        while reader.read(end, 1, |record| times.push(record.at), |lost| damage.push(lost)).unwrap() > 0 {}
+        assert_eq!((times, damage, reader.position()), (vec![0, 2], vec![lost], end));
+        // The last record is damaged: nothing whole is behind it.
+        let end = Position { offset: lost.at.offset + lost.bytes, ..end };
+        let mut reader = Reader::new(folder.to_owned(), Position::START);
+        let (mut times, mut damage) = (Vec::new(), Vec::new());
+        while reader.read(end, 9, |record| times.push(record.at), |lost| damage.push(lost)).unwrap() > 0 {}
+        assert_eq!((times, damage, reader.position()), (vec![0], vec![lost], end));
+    });
+}
+
+/// A datagram that is made of what looks like heads takes its time, and no more than is allowed.
+#[test]
+fn behind_damage_a_large_payload_is_no_trap() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(folder.path(), 1 << 30);
+    let heads = [0x01, 0xff, 0x03, 0x00].repeat(MAX_PAYLOAD_BYTES / 4);
+    journal.append([record(1, b"first"), record(2, &heads), record(3, &heads), record(4, b"last")]).unwrap();
+    drop(journal);
+    let path = segment::path(folder.path(), 1);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[16 + 17] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let (records, _, damage) = read_all(folder.path(), Position::START);
+    assert_eq!(records.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(damage, [Damage { at: Position { segment: 1, offset: 16 }, bytes: 17 + 5 }]);
+    // In the first of the large ones: after what is allowed, the rest of the segment is given up.
+    bytes[16 + 17] ^= 1;
+    let second = 16 + 17 + 5;
+    bytes[second + 17] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let (records, _, damage) = read_all(folder.path(), Position::START);
+    assert_eq!(
+        (records.len(), damage),
+        (1, Vec::new()),
+        "as behind a torn end, until there is a newer segment"
+    );
+    let (mut journal, recovery) = open(folder.path(), 1 << 20);
+    assert!(recovery.is_damaged);
+    journal.append([record(9, b"after")]).unwrap();
+    let (records, _, damage) = read_all(folder.path(), Position::START);
+    assert_eq!(records.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1, 9]);
+    assert_eq!(damage.iter().map(|damage| damage.bytes).sum::<u64>(), (bytes.len() - second) as u64);
 }
 
 /// The machine went down after the counts were on the medium and before the journal was.

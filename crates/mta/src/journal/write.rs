@@ -255,7 +255,12 @@ fn resume_segment(
     }
     let mut reader = Reader::new(folder.to_owned(), Position { segment: number, offset: HEADER_BYTES });
     let everything = Position { segment: number + 1, offset: 0 };
-    while reader.read(everything, 1024, |_| {}, |_| {})? > 0 {}
+    let mut is_damaged = false;
+    while reader.read(everything, 1024, |_| {}, |_| is_damaged = true)? > 0 {}
+    if is_damaged {
+        recovery.is_damaged = true;
+        return Ok(None);
+    }
     let end = reader.position();
     file.seek(SeekFrom::Start(end.offset))?;
     let mut rest = Vec::new();

@@ -41,7 +41,7 @@ impl<'a> Entry<'a> {
             return Self::of_json(line);
         }
         let line = match line.strip_prefix('<') {
-            Some(rest) => rest.split_once('>').filter(|(priority, _)| is_number(priority, 1..=3))?.1,
+            Some(rest) => rest.split_once('>').filter(|(priority, _)| is_number(priority, 1, 3))?.1,
             None => line,
         };
         if let Some(rest) = line.strip_prefix("1 ") {
@@ -51,7 +51,7 @@ impl<'a> Entry<'a> {
         let (host, rest) = rest.split_once(' ')?;
         let (tag, message) = rest.split_once("]: ")?;
         let (program, pid) = tag.split_once('[')?;
-        let is_entry = is_host(host) && is_program(program) && is_number(pid, 1..=10);
+        let is_entry = is_host(host) && is_program(program) && is_number(pid, 1, 10);
         is_entry.then_some(())?;
         Some(Self { at, program: program.into(), pid: pid.parse().ok()?, message: message.into() })
     }
@@ -95,15 +95,15 @@ fn stamp(line: &str) -> Option<(Option<UnixTime>, &str)> {
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let is_stamp = first.len() == 3
         && first.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && is_number(day, 1..=2)
+        && is_number(day, 1, 2)
         && clock.len() == 8
-        && clock.split(':').all(|part| is_number(part, 2..=2))
-        && is_number(fraction, 1..=9);
+        && clock.split(':').all(|part| is_number(part, 2, 2))
+        && is_number(fraction, 1, 9);
     is_stamp.then_some((None, rest))
 }
 
-fn is_number(text: &str, digits: std::ops::RangeInclusive<usize>) -> bool {
-    digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+fn is_number(text: &str, least: usize, most: usize) -> bool {
+    (least..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A host, and no program: that one's name ends in a colon where it has no number.
@@ -111,7 +111,7 @@ fn is_host(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 255
         && !text.ends_with(':')
-        && text.bytes().all(|b| b.is_ascii_graphic())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// RFC 3164 §4.1.3: a colon ends the name of a program.

@@ -71,6 +71,8 @@ pub(super) struct Counting<O> {
     pub(super) retired: u64,
     /// A stretch broke the judge: the next one is a single record.
     pub(super) one_by_one: bool,
+    /// Where it was said that the journal does not go on.
+    pub(super) stuck_at: Option<Position>,
 }
 
 /// What came of a step.
@@ -176,11 +178,14 @@ impl<O: Outbox> Counting<O> {
                     break;
                 }
                 Step::Stuck => {
-                    tracing::error!(
-                        segment = self.at.segment,
-                        offset = self.at.offset,
-                        "the journal cannot be read on from here until its next segment begins"
-                    );
+                    // Said once, not every two seconds.
+                    if self.stuck_at.replace(self.at) != Some(self.at) {
+                        tracing::error!(
+                            segment = self.at.segment,
+                            offset = self.at.offset,
+                            "the journal cannot be read on from here until its next segment begins"
+                        );
+                    }
                     return Ok(());
                 }
             }

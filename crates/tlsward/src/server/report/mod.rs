@@ -160,6 +160,7 @@ impl Room {
             at,
             retired: 0,
             one_by_one: false,
+            stuck_at: None,
         };
         Ok(Self {
             config: config.clone(),

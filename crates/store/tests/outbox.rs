@@ -119,6 +119,21 @@ fn a_report_is_handed_out_when_it_is_due_its_day_is_over_and_nobody_has_it() {
     });
 }
 
+/// A report whose next attempt was set by a clock that ran a year ahead is not kept for that year.
+#[test]
+fn what_was_tried_once_is_due_again_when_the_clock_was_set_back() {
+    on_both!(store => {
+        store.add(delta(0, 1, vec![group("a.example", 3), group("b.example", 3)])).await.expect("added");
+        let year = DUE + 365 * 86_400;
+        let leased = store.lease(LeaseAsk { limit: 1, ..ask("n1", year) }).await.expect("leased");
+        store.settle(settled(&leased[0], "n1", OutgoingState::Waiting, year + 600)).await.expect("settled");
+        let waits = store.lease(LeaseAsk { limit: 1, ..ask("n2", year + 1) }).await.expect("leased");
+        assert_eq!(waits[0].line.key, key("b.example", 1), "in its own time it waits");
+        store.settle(settled(&waits[0], "n2", OutgoingState::Sent, year + 1)).await.expect("settled");
+        assert_eq!(store.lease(ask("n1", DUE)).await.expect("leased")[0].line.key, key("a.example", 1));
+    });
+}
+
 #[test]
 fn sessions_that_come_to_be_known_after_a_report_was_begun_are_another_part() {
     on_both!(store => {
@@ -208,6 +223,19 @@ fn reports_are_listed_newest_day_first_a_page_at_a_time() {
         store.settle(settled(&leased[0], "n1", OutgoingState::GivenUp, DUE)).await.expect("settled");
         let given_up = OutgoingQuery { state: Some(OutgoingState::GivenUp), ..all.clone() };
         assert_eq!(shown(&store.outgoing(given_up).await.expect("listed")), [(-1, "a.example".to_owned())]);
+        let waiting = OutgoingQuery { state: Some(OutgoingState::Waiting), ..all.clone() };
+        let paged = OutgoingQuery { limit: 1, ..waiting.clone() };
+        let mut seen = store.outgoing(paged.clone()).await.expect("listed");
+        while let [.., last] = &seen[..] && let [next] = &store.outgoing(OutgoingQuery { after: Some(last.key.clone()), ..paged.clone() }).await.expect("listed")[..] {
+            seen.push(next.clone());
+        }
+        assert_eq!(seen, store.outgoing(waiting.clone()).await.expect("listed"));
+        assert_eq!(shown(&seen), [(1, "c.example".to_owned()), (0, "a.example".to_owned()), (0, "b.example".to_owned())]);
+        for (day, after, expected) in [(DAY, DAY + 1, 2), (DAY, DAY, 0), (DAY, DAY - 1, 0), (DAY + 5, DAY + 9, 0)] {
+            let after = ReportKey { day: after, domain: "z.example".into(), part: 1 };
+            let query = OutgoingQuery { day: Some(day), after: Some(after), ..waiting.clone() };
+            assert_eq!(store.outgoing(query).await.expect("listed").len(), expected, "{day}");
+        }
         let query = OutgoingQuery { state: Some(OutgoingState::Waiting), domain: Some("a.example".to_owned()), day: Some(DAY), ..all };
         assert_eq!(shown(&store.outgoing(query).await.expect("listed")), [(0, "a.example".to_owned())]);
     });
@@ -235,6 +263,18 @@ fn days_are_added_up_by_how_their_reports_stand_and_large_numbers_stay_numbers()
         assert_eq!(sums[2..], [sum(DAY - 2, OutgoingState::Sent, 1, 1)]);
         let none = store.outgoing_days(DayRange { first: DAY + 1, last: DAY + 9 }).await.expect("added up");
         assert!(none.is_empty());
+    });
+}
+
+#[test]
+fn sessions_that_nobody_can_judge_stay_a_number_however_many_there_are() {
+    on_both!(store => {
+        let many = |unjudged| GroupDelta { unjudged, ..group("a.example", 1) };
+        store.add(delta(0, 1, vec![many(u64::MAX)])).await.expect("added");
+        store.add(delta(1, 2, vec![many(u64::MAX)])).await.expect("added");
+        store.add(delta(2, 3, vec![many(1)])).await.expect("added");
+        let line = store.outgoing_report(&key("a.example", 1)).await.expect("held").expect("there").line;
+        assert!(line.unjudged >= i64::MAX.unsigned_abs(), "{}", line.unjudged);
     });
 }
 
@@ -292,4 +332,31 @@ fn counts_and_place_outlive_a_restart() {
     let store = open();
     assert_eq!(support::wait(store.place("one")).expect("place"), place(50));
     assert_eq!(support::wait(store.lease(ask("n1", DUE + 1))).expect("leased"), leased);
+}
+
+/// A row that the disk has damaged costs its own domain's counts, and stops neither counting nor sending.
+#[test]
+fn one_damaged_row_stops_nothing_else() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.db");
+    let store = SqliteStore::open(path.clone(), tlsward_store::Quotas::default()).expect("a store");
+    let wait = |delta| support::wait(store.add(delta)).expect("added");
+    wait(delta(0, 50, vec![group("a.example", 3), group("b.example", 4)]));
+    let file = rusqlite::Connection::open(&path).expect("opened");
+    let changed =
+        file.execute("UPDATE outgoing SET tally = x'00ff' WHERE domain = 'a.example'", []).expect("damaged");
+    assert_eq!(changed, 1);
+    wait(delta(50, 60, vec![group("a.example", 5), group("b.example", 5)]));
+    let leased = support::wait(store.lease(ask("n1", DUE))).expect("leased");
+    assert_eq!(
+        leased.iter().map(|report| report.line.key.clone()).collect::<Vec<_>>(),
+        [key("b.example", 1)]
+    );
+    let lost = support::wait(store.outgoing_report(&key("a.example", 1))).expect("held").expect("there");
+    assert_eq!(lost.line.state, OutgoingState::GivenUp);
+    assert!(lost.line.reason.contains("damaged"), "{}", lost.line.reason);
+    let next_day = support::wait(store.lease(ask("n1", DUE + 86_400))).expect("leased");
+    assert!(
+        next_day.iter().any(|report| report.line.key == key("a.example", 2) && report.tally == tally(5, 1))
+    );
 }

@@ -20,7 +20,7 @@ use tlsward_engine::ports::{
     RecordKind, Relay, RelayMail, RelayOutcome, Security, SignError, Signer, Timer,
 };
 use tlsward_engine::report::{
-    BounceSecret, Counter, Desk, Identity, Pass, Session, Settings, bounced, run_due,
+    BounceSecret, Counter, Desk, Identity, Pass, Session, Settings, bounced, noted_as, run_due,
 };
 use tlsward_store::MemoryStore;
 
@@ -411,7 +411,7 @@ fn a_bounce_that_comes_again_says_nothing_of_the_place_that_took_the_report_sinc
             assert!(!bounced(store, "local", &first, FOUR + 62, "550 again").await.expect("asked"));
             assert_eq!(state(store, &domain).await, before);
             assert_eq!(before.1, next);
-            assert_eq!(store.health(vec![next.to_owned()]).await.expect("health"), [None]);
+            assert_eq!(store.health(vec![noted_as(next, &domain)]).await.expect("health"), [None]);
         }
     });
 }
@@ -493,7 +493,8 @@ async fn days_of_mail(outbox: &impl Outbox, fake: &Fake, days: &[(i64, bool)]) {
 }
 
 async fn failed_days(outbox: &impl Outbox) -> Option<u32> {
-    let health = outbox.health(vec!["mailto:r@a.example".to_owned()]).await.expect("health").remove(0);
+    let noted = noted_as("mailto:r@a.example", "a.example");
+    let health = outbox.health(vec![noted]).await.expect("health").remove(0);
     health.map(|held| held.failed_days)
 }
 
@@ -506,6 +507,30 @@ fn an_address_whose_mail_bounces_each_day_is_left_alone() {
         days_of_mail(store, &fake, &[(5, false)]).await;
         assert_eq!(fake.to().len(), 5);
         assert!(state(store, "a.example").await.1.contains("left alone after failures on 5 days"));
+    });
+}
+
+/// A mailbox for many domains sends back what it is told of one that it does not know. Whoever publishes its address
+/// there must not have it left alone for the others.
+#[test]
+fn what_bounces_of_one_domain_says_nothing_of_another_at_the_same_mailbox() {
+    on_both!(store => {
+        let (fake, settings) = (Fake::at(0), settings());
+        let record = Some("v=TLSRPTv1; rua=mailto:r@collector.example");
+        for day in 0..8 {
+            let begin = (DAY + day) * 86_400;
+            let now = begin + 86_400 + 14_401;
+            count(store, &settings, vec![Session { at: begin, ..session("stranger.example", record) }]).await;
+            let of_stranger = pass(store, &fake, &settings, now).await.sent;
+            assert_eq!(of_stranger, u64::from(day < 5), "{day}");
+            if of_stranger > 0 {
+                let token = token(&fake, "r@collector.example");
+                assert!(bounced(store, "local", &token, now + 60, "550 nobody asked for this").await.expect("taken"));
+            }
+            count(store, &settings, vec![Session { at: begin, ..session("a.example", record) }]).await;
+            pass(store, &fake, &settings, now + 90).await;
+            assert_eq!(state(store, "a.example").await.0, OutgoingState::Sent, "{day}");
+        }
     });
 }
 

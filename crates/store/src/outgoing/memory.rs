@@ -13,7 +13,7 @@ use tlsward_engine::ports::{
     OutgoingState, OutgoingSum, ReportKey, RuaHealth, Settlement, StoreError,
 };
 
-use super::{Sums, forgotten_before, held_against, sums, when_due};
+use super::{LONGEST_WAIT_SECONDS, Sums, forgotten_before, held_against, sums, when_due};
 use crate::{MAX_PAGE, MemoryStore};
 
 /// All of it.
@@ -116,7 +116,7 @@ impl Held {
     fn lease(&mut self, ask: &LeaseAsk) -> Vec<Outgoing> {
         let is_due = |key: &ReportKey, row: &Row| {
             row.state == OutgoingState::Waiting
-                && row.at <= ask.now
+                && (row.at <= ask.now || row.begun && row.at > ask.now.saturating_add(LONGEST_WAIT_SECONDS))
                 && key.day < ask.before_day
                 && row.is_free(&ask.node, ask.now)
         };

@@ -4,4 +4,4 @@ mod memory;
 mod rules;
 
 pub(crate) use memory::Held;
-pub(crate) use rules::{Sums, forgotten_before, held_against, sums, when_due};
+pub(crate) use rules::{LONGEST_WAIT_SECONDS, Sums, forgotten_before, held_against, sums, when_due};

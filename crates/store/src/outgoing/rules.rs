@@ -11,6 +11,9 @@ const DAY_SECONDS: i64 = 86_400;
 /// Failures that lie further apart than this, in seconds, are not of one row.
 const ROW_SECONDS: i64 = 14 * DAY_SECONDS;
 
+/// What was tried once never waits longer for the next attempt: if it would, the clock has been set back since.
+pub(crate) const LONGEST_WAIT_SECONDS: i64 = DAY_SECONDS;
+
 /// When a part of a day's report goes out. What comes late comes in drops: each later part waits for another day, so
 /// that they are not a report each.
 pub(crate) fn when_due(due_at: UnixTime, part: u32) -> UnixTime {

@@ -1,6 +1,8 @@
-//! Reports that go out, on SQLite.
+//! Reports that go out, on SQLite. [`lists`] reads what pages show of them.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+mod lists;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
 use tls_rpt::Text;
 use tls_rpt::tally::Tally;
 use tlsward_engine::facts::UnixTime;
@@ -11,7 +13,7 @@ use tlsward_engine::ports::{
 
 use super::SqliteStore;
 use super::failure::Failure;
-use crate::outgoing::{Sums, forgotten_before, held_against, sums, when_due};
+use crate::outgoing::{LONGEST_WAIT_SECONDS, forgotten_before, held_against, sums, when_due};
 use crate::{MAX_PAGE, pack};
 
 /// About what a row holds, for the bounds of the writer's queue.
@@ -19,6 +21,8 @@ const ROW_BYTES: usize = 512;
 const LINE: &str = "day, domain, part, state, at, reason, successful, failed, unjudged";
 const WHOLE: &str =
     "day, domain, part, state, at, reason, successful, failed, unjudged, record, tally, progress, id";
+/// The column of the key in it.
+const ID: usize = 12;
 
 impl Outbox for SqliteStore {
     fn add(&self, delta: Delta) -> impl Future<Output = Result<Added, StoreError>> + Send {
@@ -96,38 +100,9 @@ impl Outbox for SqliteStore {
         &self,
         query: OutgoingQuery,
     ) -> impl Future<Output = Result<Vec<OutgoingLine>, StoreError>> + Send {
-        self.readers().ask(move |view| {
-            let OutgoingQuery { domain, day, state, after, limit } = query;
-            let first = ReportKey { day: i64::MAX, domain: Text::default(), part: 0 };
-            let after = after.unwrap_or(first);
-            let mut sql = format!(
-                "SELECT {LINE} FROM outgoing WHERE (day < ?1 OR (day = ?1 AND (domain, part) > (?2, ?3)))"
-            );
-            // A condition that is not asked for is left out, so that each question finds its index.
-            let conditions = [
-                (domain.is_some(), " AND domain = ?4"),
-                (day.is_some(), " AND day = ?5"),
-                (state.is_some(), " AND state = ?6"),
-            ];
-            sql.extend(conditions.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, text)| text));
-            sql.push_str(" ORDER BY day DESC, domain, part LIMIT ?7");
-            let mut statement = view.connection.prepare_cached(&sql)?;
-            let limit = limit.min(MAX_PAGE) as i64;
-            let state = state.map(OutgoingState::as_wire);
-            let mut rows = statement.query(params![
-                after.day,
-                after.domain.as_str(),
-                after.part,
-                domain,
-                day,
-                state,
-                limit
-            ])?;
-            let mut lines = Vec::new();
-            while let Some(row) = rows.next()? {
-                lines.push(line(row)?);
-            }
-            Ok(lines)
+        self.readers().ask(move |view| match &query.domain {
+            Some(domain) => lists::of_domain(view.connection, domain, &query),
+            None => lists::by_day(view.connection, &query),
         })
     }
 
@@ -135,16 +110,7 @@ impl Outbox for SqliteStore {
         &self,
         days: DayRange,
     ) -> impl Future<Output = Result<Vec<OutgoingSum>, StoreError>> + Send {
-        self.readers().ask(move |view| {
-            let sql = format!("SELECT {LINE} FROM outgoing WHERE day BETWEEN ?1 AND ?2");
-            let mut statement = view.connection.prepare_cached(&sql)?;
-            let mut rows = statement.query(params![days.first, days.last])?;
-            let mut sums = Sums::default();
-            while let Some(row) = rows.next()? {
-                sums.add(&line(row)?);
-            }
-            Ok(sums.listed())
-        })
+        self.readers().ask(move |view| lists::sums(view.connection, days))
     }
 
     fn outgoing_report(
@@ -226,13 +192,17 @@ fn add_group(connection: &Connection, group: &GroupDelta) -> Result<(), Failure>
         Some((at, text)) => (Some(*at), Some(text.as_str())),
         None => (None, None),
     };
-    if let Some((id, _, false, bytes)) = &newest {
-        let mut tally = unpacked(bytes)?;
+    // Counts that cannot be read are left as they are, to be given up when they are due: one damaged row must not stop the
+    // counting of all domains.
+    let goes_on = newest.as_ref().filter(|(_, _, begun, _)| !begun);
+    let held = goes_on.and_then(|(id, _, _, bytes)| Some((id, unpacked(bytes).ok()?)));
+    if let Some((id, mut tally)) = held {
         tally.merge(group.tally.clone());
         let (successful, failed) = sums(&tally);
         connection
             .prepare_cached(
-                "UPDATE outgoing SET tally = ?2, successful = ?3, failed = ?4, unjudged = unjudged + ?5, \
+                "UPDATE outgoing SET tally = ?2, successful = ?3, failed = ?4, \
+                 unjudged = CASE WHEN unjudged > 9223372036854775807 - ?5 THEN 9223372036854775807 ELSE unjudged + ?5 END, \
                  record = CASE WHEN ?6 >= coalesce(record_at, ?6) THEN ?7 ELSE record END, \
                  record_at = CASE WHEN ?6 >= coalesce(record_at, ?6) THEN ?6 ELSE record_at END WHERE id = ?1",
             )?
@@ -271,18 +241,10 @@ fn add_group(connection: &Connection, group: &GroupDelta) -> Result<(), Failure>
 }
 
 fn lease(connection: &Connection, ask: &LeaseAsk) -> Result<Vec<Outgoing>, Failure> {
-    let sql = format!(
-        "SELECT {WHOLE} FROM outgoing WHERE state = 'waiting' AND at <= ?1 AND day < ?2 \
-         AND (lease_until <= ?1 OR lease_node = ?3) ORDER BY at, day, domain, part LIMIT ?4"
-    );
-    let mut leased = Vec::new();
-    let mut statement = connection.prepare_cached(&sql)?;
-    let limit = ask.limit.min(MAX_PAGE) as i64;
-    let mut rows = statement.query(params![ask.now, ask.before_day, ask.node, limit])?;
-    while let Some(row) = rows.next()? {
-        leased.push(whole(row)?);
+    let mut leased = due(connection, ask, "at <= ?1", ask.limit)?;
+    if leased.len() < ask.limit {
+        leased.extend(due(connection, ask, "at > ?5 AND begun", ask.limit - leased.len())?);
     }
-    drop(rows);
     let mut take = connection
         .prepare_cached("UPDATE outgoing SET begun = 1, lease_node = ?2, lease_until = ?3 WHERE id = ?1")?;
     let mut reports = Vec::with_capacity(leased.len());
@@ -291,6 +253,51 @@ fn lease(connection: &Connection, ask: &LeaseAsk) -> Result<Vec<Outgoing>, Failu
         reports.push(report);
     }
     Ok(reports)
+}
+
+/// Reports whose time is so. One condition at a time, so that each goes along the index of times.
+fn due(
+    connection: &Connection,
+    ask: &LeaseAsk,
+    time: &str,
+    limit: usize,
+) -> Result<Vec<(i64, Outgoing)>, Failure> {
+    let sql = format!(
+        "SELECT {WHOLE} FROM outgoing WHERE state = 'waiting' AND {time} AND day < ?2 \
+         AND (lease_until <= ?1 OR lease_node = ?3) ORDER BY at, day, domain, part LIMIT ?4"
+    );
+    let far = ask.now.saturating_add(LONGEST_WAIT_SECONDS);
+    let limit = limit.min(MAX_PAGE) as i64;
+    let mut statement = connection.prepare_cached(&sql)?;
+    let asked: [&dyn ToSql; 5] = [&ask.now, &ask.before_day, &ask.node, &limit, &far];
+    let places = statement.parameter_count();
+    let mut rows = statement.query(&asked[..places])?;
+    let (mut due, mut damaged) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        match whole(row) {
+            Ok(report) => due.push(report),
+            // Else it would stop the sending of all reports.
+            Err(Failure::Damaged(_)) => damaged.push(row.get(ID)?),
+            Err(error) => return Err(error),
+        }
+    }
+    drop(rows);
+    for id in damaged {
+        give_up_damaged(connection, id, ask.now)?;
+    }
+    Ok(due)
+}
+
+/// There is nothing to send: its counts cannot be read.
+fn give_up_damaged(connection: &Connection, id: i64, now: UnixTime) -> Result<(), Failure> {
+    tracing::error!(id, "the counts of a report are damaged in the store: it is given up");
+    connection
+        .prepare_cached(
+            "UPDATE outgoing SET state = 'given-up', begun = 1, at = ?2, reason = 'its counts in the store are damaged', \
+             tally = ?3 WHERE id = ?1",
+        )?
+        .execute(params![id, now, packed(&Tally::default())])?;
+    Ok(())
 }
 
 fn settle(connection: &Connection, settlement: &Settlement) -> Result<bool, Failure> {
@@ -372,7 +379,7 @@ fn whole(row: &Row<'_>) -> Result<(i64, Outgoing), Failure> {
         tally: unpacked(&tally)?,
         progress: row.get(11)?,
     };
-    Ok((row.get(12)?, report))
+    Ok((row.get(ID)?, report))
 }
 
 fn packed(tally: &Tally) -> Vec<u8> {

@@ -124,6 +124,9 @@ CREATE TABLE published_version (
     PRIMARY KEY (domain, number)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE publication_group (name TEXT PRIMARY KEY, revision INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
+", "
+-- Reports are listed by how they stand, and days added up, without reading the reports themselves.
+CREATE INDEX outgoing_shown ON outgoing (state, day, domain, part, successful, failed, unjudged);
 "];
 
 /// How many steps the file has been through. Reads only; refuses what this program must not write into.

@@ -226,7 +226,7 @@ pub struct Settlement {
 /// What is learned of a place that reports go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuaNote {
-    /// The URI of the record.
+    /// The URI of the record; of a mail, with the domain that the report is about ([`crate::report::noted_as`]).
     pub uri: String,
     /// When.
     pub at: UnixTime,
@@ -293,7 +293,7 @@ pub trait Outbox: Send + Sync + 'static {
         limit: u64,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// What is held against these URIs, in their order.
+    /// What is held against these places ([`RuaNote::uri`]), in their order.
     fn health(
         &self,
         uris: Vec<String>,

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::delivery::Progress;
+use super::delivery::{Progress, is_mail, noted_as};
 use super::settings::BounceSecret;
 use crate::facts::UnixTime;
 use crate::ports::{Outbox, OutgoingState, ReportKey, RuaNews, RuaNote, Settlement, StoreError};
@@ -83,8 +83,8 @@ pub async fn bounced(
                 OutgoingState::GivenUp
             };
             progress.bounced.push(uri.clone());
-            let note =
-                RuaNote { uri: uri.clone(), at: now, news: RuaNews::Failed(format!("bounced: {reason}")) };
+            let noted = noted_as(uri, &report.line.key.domain);
+            let note = RuaNote { uri: noted, at: now, news: RuaNews::Failed(format!("bounced: {reason}")) };
             (state, now, format!("{uri}: bounced: {reason}"), vec![note])
         }
     };
@@ -99,11 +99,6 @@ pub async fn bounced(
         notes,
     };
     Ok(outbox.settle(settlement).await? && accepted.is_some())
-}
-
-fn is_mail(uri: &str) -> bool {
-    // RFC 3986 §3.1: schemes are case-insensitive.
-    uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"))
 }
 
 #[cfg(test)]

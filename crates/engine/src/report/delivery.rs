@@ -53,6 +53,22 @@ pub struct Attempt {
     pub error: String,
 }
 
+/// The name under which it is noted how a place takes reports about a domain.
+///
+/// A mailbox may take those about one domain and send those about another back, which only the mail server behind it
+/// decides: what comes back of one says nothing of the others. Else whoever names a mailbox that does not know them could
+/// have it left alone by all who do. A web server that takes a report says so itself, and is forgiven at once.
+#[must_use]
+pub fn noted_as(uri: &str, domain: &str) -> String {
+    if is_mail(uri) { format!("{uri} for {domain}") } else { uri.to_owned() }
+}
+
+/// Whether reports are mailed there.
+pub(super) fn is_mail(uri: &str) -> bool {
+    // RFC 3986 §3.1: schemes are case-insensitive.
+    uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"))
+}
+
 impl Progress {
     /// Reads what [`Progress::to_text`] wrote; what cannot be read is a report that was never tried.
     #[must_use]
@@ -121,7 +137,8 @@ impl Delivery {
     /// Begins a round. `record` may be `None` where it could not be looked up; `seed` is of this report.
     #[must_use]
     pub fn begin(mut progress: Progress, record: Option<&Record>, now: UnixTime, seed: u64) -> Self {
-        progress.first.get_or_insert(now);
+        // A first attempt of a time that has not come was made before the clock was set back.
+        progress.first = Some(progress.first.map_or(now, |first| first.min(now)));
         progress.rounds = progress.rounds.saturating_add(1);
         let mut ruas: Vec<Rua> = Vec::new();
         for rua in record.into_iter().flat_map(Record::usable_ruas) {
@@ -295,6 +312,14 @@ mod tests {
         let mut delivery = Delivery::begin(Progress::default(), Some(&record), 10, 7);
         delivery.passed_over(10, "dead");
         assert!(matches!(delivery.next(10), Next::Over(Ended::GivenUp(_))));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_the_24_hours_a_year() {
+        let record = record("v=TLSRPTv1; rua=mailto:a@example.com");
+        let progress = Progress { first: Some(31_536_000), rounds: 3, ..Progress::default() };
+        let delivery = Delivery::begin(progress, Some(&record), 10, 7);
+        assert_eq!(delivery.progress().deadline(10), 10 + GIVE_UP_AFTER_SECONDS);
     }
 
     #[test]

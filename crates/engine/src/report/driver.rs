@@ -13,7 +13,7 @@ use tls_rpt::record::{self, Record, Rua};
 use super::bounce;
 use super::build::{Built, build};
 use super::counting::day_of;
-use super::delivery::{Delivery, Ended, Next, Progress};
+use super::delivery::{Delivery, Ended, Next, Progress, noted_as};
 use super::send::{Recipient, destination, mail, post};
 use super::settings::Settings;
 use crate::facts::UnixTime;
@@ -222,8 +222,8 @@ where
 {
     let identity = desk.settings.identity_for(&key.domain);
     let started = desk.clock.now();
-    let uris: Vec<String> = delivery.uris().map(str::to_owned).collect();
-    let mut health = desk.outbox.health(uris).await?.into_iter();
+    let noted: Vec<String> = delivery.uris().map(|uri| noted_as(uri, &key.domain)).collect();
+    let mut health = desk.outbox.health(noted).await?.into_iter();
     let mut offered = Offered::default();
     loop {
         let now = desk.clock.now();
@@ -274,7 +274,11 @@ where
                     // The relay's word says little of the mailbox behind it, and nothing of one that never failed.
                     _ => held.is_some().then_some(RuaNews::Relayed),
                 };
-                offered.notes.extend(news.map(|news| RuaNote { uri: rua.uri().to_owned(), at, news }));
+                offered.notes.extend(news.map(|news| RuaNote {
+                    uri: noted_as(rua.uri(), &key.domain),
+                    at,
+                    news,
+                }));
             }
             Err(error) => {
                 delivery.failed(at, &error);
@@ -289,7 +293,8 @@ where
 }
 
 fn is_dead(held: &RuaHealth, now: UnixTime) -> bool {
-    held.failed_days >= DEAD_DAYS && now - held.last < DEAD_SECONDS
+    // A failure of more than a day ahead was noted before the clock was set back.
+    held.failed_days >= DEAD_DAYS && (-86_400..DEAD_SECONDS).contains(&(now - held.last))
 }
 
 fn settled(delivery: &Delivery, now: UnixTime, offered: Offered) -> Outcome {

@@ -25,7 +25,7 @@ mod tests;
 pub use bounce::{bounced, token_of, verp};
 pub use build::{Built, build};
 pub use counting::{Counter, day_of, due_at};
-pub use delivery::{Attempt, Delivery, Ended, Next, Progress};
+pub use delivery::{Attempt, Delivery, Ended, Next, Progress, noted_as};
 pub use driver::{Desk, Pass, run_due};
 pub use session::{Heard, Judgement, Session, at_face_value, sessions_of};
 pub use settings::{BounceSecret, Identity, IdentityError, Settings};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tls_rpt::record::{self, Rua};
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{Clock, Outbox, Outgoing, OutgoingState, RuaHealth};
-use tlsward_engine::report::{Built, Delivery, Progress, Settings, build};
+use tlsward_engine::report::{Built, Delivery, Progress, Settings, build, noted_as};
 
 use super::App;
 use super::failure::Failure;
@@ -125,8 +125,8 @@ async fn recipients<S: Outbox, C>(
             ruas.push(rua);
         }
     }
-    let uris = ruas.iter().map(|rua| rua.uri().to_owned()).collect();
-    let health = app.evidence.health(uris).await?;
+    let noted = ruas.iter().map(|rua| noted_as(rua.uri(), &report.line.key.domain)).collect();
+    let health = app.evidence.health(noted).await?;
     let places = ruas.iter().zip(health).map(|(rua, health)| {
         let uri = rua.uri();
         let standing = if progress.accepted.as_deref() == Some(uri) {

@@ -17,7 +17,7 @@ use tlsward_engine::ports::{
 use super::{Answer, List, MOST_ITEMS, Question};
 use crate::pages::App;
 use crate::pages::failure::{ApiFailure, Failure};
-use crate::pages::outbound::{id_of, key_of};
+use crate::pages::outbound::{id_of, is_domain, key_of};
 use crate::pages::outgoing::{day_of, state_of};
 use crate::pages::policies::Desk;
 use crate::pages::preview::{Content, Preview, Recipients, Standing, preview};
@@ -128,9 +128,10 @@ async fn outgoing<S: Outbox, C: Clock>(
     Ok(List::of(Page { items, next_cursor }, |line| Item::new(&line)))
 }
 
+const BAD_CURSOR: Failure = Failure::BadQuestion("cursor must be the next_cursor of the page before.");
+
 fn after(cursor: Option<&str>) -> Result<Option<ReportKey>, Failure> {
-    const COMPLAINT: Failure = Failure::BadQuestion("cursor must be the next_cursor of the page before.");
-    cursor.map(|cursor| key_of(cursor).ok_or(COMPLAINT)).transpose()
+    cursor.map(|cursor| key_of(cursor).ok_or(BAD_CURSOR)).transpose()
 }
 
 async fn report<S: Outbox, C: Clock>(State(app): State<Arc<App<S, C>>>, Path(id): Path<String>) -> Answer {
@@ -324,6 +325,9 @@ async fn policies<S: Evidence, C: Clock, B: PolicyBook>(
     Query(question): Query<Question>,
 ) -> Answer {
     let limit = question.limit()?;
+    if question.cursor.as_deref().is_some_and(|cursor| !is_domain(cursor)) {
+        return Err(BAD_CURSOR.into());
+    }
     let asked = (limit + 1).min(MOST_ITEMS);
     let mut items = match &desk.book {
         Some(book) => book.policies(question.cursor.as_deref(), asked).await?,
@@ -342,10 +346,12 @@ async fn policy<S: Evidence, C: Clock, B: PolicyBook>(
     let book = desk.book.as_ref().ok_or(Failure::NotFound("policy"))?;
     let line = book.policy(&domain).await?.ok_or(Failure::NotFound("policy"))?;
     let alert = |line: AlertLine| Alert { since: times::rfc3339(line.since), text: line.text };
+    // As the book names it: it may have been asked for in another spelling.
+    let alerts = book.alerts(Some(&line.domain), MOST_ITEMS).await?;
     let detail = PolicyDetail {
         policy: Policy::new(&line),
         lines: line.held.map(|held| held.lines).unwrap_or_default(),
-        alerts: book.alerts(Some(&domain), MOST_ITEMS).await?.into_iter().map(alert).collect(),
+        alerts: alerts.into_iter().map(alert).collect(),
     };
     let response: Response = Json(detail).into_response();
     Ok(response)

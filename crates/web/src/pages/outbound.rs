@@ -60,9 +60,36 @@ pub(crate) fn key_of(id: &str) -> Option<ReportKey> {
     (id_of(&key) == id).then_some(key)
 }
 
+/// A list of policies goes on behind a domain, as it stands there: lower-case A-labels.
+pub(crate) fn is_domain(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(fits);
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_goes_on_behind_a_domain_and_nothing_else() {
+        let long = "a.".repeat(127) + "a";
+        for (text, expected) in [
+            ("a.example", true),
+            ("_x.xn--bcher-kva.example", true),
+            ("", false),
+            (".", false),
+            ("a..example", false),
+            ("A.example", false),
+            ("a.example.", false),
+            ("../etc", false),
+            ("a b", false),
+            ("b\u{fc}cher.example", false),
+            (long.as_str(), false),
+        ] {
+            assert_eq!(is_domain(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_report_is_found_by_the_id_that_it_is_shown_under_and_by_no_other() {

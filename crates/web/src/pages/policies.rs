@@ -12,7 +12,7 @@ use tlsward_engine::ports::{AlertLine, Clock, Evidence, PolicyBook, PolicyLine};
 
 use super::domain::encoded;
 use super::failure::Failure;
-use super::outbound::MainCf;
+use super::outbound::{MainCf, is_domain};
 use super::shown::Shown;
 use super::{App, Frame, PageResult, Place, render};
 use crate::times;
@@ -113,6 +113,9 @@ async fn list<S: Evidence, C: Clock, B: PolicyBook>(
     Query(question): Query<Question>,
 ) -> PageResult {
     let is_further = question.after.is_some();
+    if question.after.as_deref().is_some_and(|after| !is_domain(after)) {
+        return Err(Failure::BadQuestion("There is no page that goes on from there.").into());
+    }
     let (mut found, alerts) = match &desk.book {
         Some(book) => {
             let found = book.policies(question.after.as_deref(), LINES + 1).await?;
@@ -145,7 +148,7 @@ async fn show<S: Evidence, C: Clock, B: PolicyBook>(
 ) -> PageResult {
     let book = desk.book.as_ref().ok_or(Failure::NotFound("policy"))?;
     let found = book.policy(&domain).await?.ok_or(Failure::NotFound("policy"))?;
-    let alerts = book.alerts(Some(&domain), ALERTS).await?;
+    let alerts = book.alerts(Some(&found.domain), ALERTS).await?;
     let lines = found.held.as_ref().map(|held| &held.lines);
     render(&PolicyPage {
         frame: Frame::new(format!("Policy of {}", Shown::line(&found.domain)), Place::Policies),

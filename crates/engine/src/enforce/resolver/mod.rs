@@ -26,7 +26,6 @@ mod load;
 mod state;
 mod step;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +52,9 @@ use crate::facts::UnixTime;
 use crate::feed::{Feed, Teller};
 use crate::gate::{Gate, Gates};
 use crate::ports::{Clock, Policies, StoreError, World};
+
+/// Domains that a list looks at in one go.
+const LOOKED_AT_ONCE: usize = 1_000;
 
 /// Answers for next hops.
 pub struct Resolver<W, P, C> {
@@ -215,16 +217,33 @@ impl<W: World + 'static, P: Policies, C: Clock> Resolver<W, P, C> {
     }
 
     /// The same for all, by name, of names after `after`.
+    ///
+    /// Of hundreds of thousands of domains few may have anything to show: the lock is let go now and then, so that
+    /// answers do not wait for a page.
     #[must_use]
     pub fn statuses(&self, after: Option<&PolicyDomain>, limit: usize) -> Vec<DomainStatus> {
         use std::ops::Bound;
 
         let now = self.inner.clock.now();
-        let state = self.inner.state();
-        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let domains: &BTreeMap<_, _> = &state.domains;
-        let of = domains.range::<PolicyDomain, _>(range);
-        of.filter_map(|(domain, entry)| entry.status(domain, now)).take(limit).collect()
+        let (mut found, mut after) = (Vec::new(), after.cloned());
+        while found.len() < limit {
+            let state = self.inner.state();
+            let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+            let mut looked_at = state.domains.range::<PolicyDomain, _>((from, Bound::Unbounded));
+            let (mut last, mut left) = (None, LOOKED_AT_ONCE);
+            while left > 0
+                && found.len() < limit
+                && let Some((domain, entry)) = looked_at.next()
+            {
+                found.extend(entry.status(domain, now));
+                (last, left) = (Some(domain.clone()), left - 1);
+            }
+            if last.is_none() {
+                break;
+            }
+            after = last;
+        }
+        found
     }
 
     /// Domains whose answers have changed, from now on: what was told for their next hops before is out of date.

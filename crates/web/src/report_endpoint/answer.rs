@@ -132,7 +132,7 @@ impl Refusal {
             Self::Compressed => "Send the lines as they are, without Content-Encoding.",
             Self::WrongLine { .. } => "Correct the line and send all of them again: none was taken.",
             Self::JournalUnavailable => {
-                "The sessions cannot be written down at this moment, and none was taken. Send them again later."
+                "The sessions could not be written down in time. Send them again later."
             }
             Self::Broken => "The server failed to read the report, and it was not kept. Send it again later.",
         }

@@ -15,13 +15,15 @@ use super::step::succeed;
 use crate::workspace::cargo;
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("strace", "strace"),
     ("named", "bind9"),
     ("dnssec-signzone", "bind9-utils"),
     ("unbound", "unbound"),
+    ("dig", "bind9-dnsutils"),
+    ("delv", "bind9-dnsutils"),
     ("postfix", "postfix"),
     ("mmdebstrap", "mmdebstrap"),
     ("ip", "iproute2"),

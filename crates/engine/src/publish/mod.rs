@@ -6,16 +6,19 @@
 
 mod action;
 mod command;
+mod dates;
 pub mod ids;
 mod kept;
 pub mod ledger;
 mod look;
 mod publication;
 mod publisher;
+pub mod records;
 mod rewind;
 mod step;
 mod wind_down;
 mod wish;
+pub mod zone;
 
 pub use action::Action;
 pub use command::{Adoption, Command, Refusal, command};

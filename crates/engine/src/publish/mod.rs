@@ -5,16 +5,20 @@
 //! published is always strict ([`mta_sts::Parsed`]).
 
 mod action;
+pub mod adopt;
 mod command;
 mod dates;
+pub mod drift;
 pub mod ids;
 mod kept;
 pub mod ledger;
 mod look;
+pub mod outside;
 mod publication;
 mod publisher;
 pub mod records;
 mod rewind;
+pub mod show;
 mod step;
 mod wind_down;
 mod wish;

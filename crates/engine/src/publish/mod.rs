@@ -9,6 +9,8 @@ pub mod adopt;
 mod command;
 mod dates;
 pub mod drift;
+pub mod export;
+pub mod group;
 pub mod ids;
 mod kept;
 pub mod ledger;

@@ -30,9 +30,7 @@ impl Process {
 
     /// User and system time so far, in seconds.
     pub fn cpu_seconds(&self) -> Result<f64> {
-        let fields = self.stat()?;
-        let times = fields.get(11..13).context("a short stat")?;
-        Ok(times.iter().map(|field| field.parse::<f64>()).sum::<Result<f64, _>>()? / TICKS)
+        cpu_seconds_of(&self.0.id().to_string())
     }
 
     /// Waits for its end, which must be a good one: the time that it took of the processor, in seconds.
@@ -62,11 +60,8 @@ impl Process {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
-    /// The fields behind the name.
     fn stat(&self) -> Result<Vec<String>> {
-        let stat = self.read("stat")?;
-        let (_, fields) = stat.rsplit_once(')').context("no stat")?;
-        Ok(fields.split_whitespace().map(str::to_owned).collect())
+        stat(&self.0.id().to_string())
     }
 }
 
@@ -76,6 +71,20 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// User and system time so far of a process that is not ours to end, in seconds.
+pub fn cpu_seconds_of(id: &str) -> Result<f64> {
+    let fields = stat(id)?;
+    let times = fields.get(11..13).context("a short stat")?;
+    Ok(times.iter().map(|field| field.parse::<f64>()).sum::<Result<f64, _>>()? / TICKS)
+}
+
+/// The fields behind the name.
+fn stat(id: &str) -> Result<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("no stat")?;
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
 }
 
 /// The program in the state of the code that the benchmark was built from: both stand in one folder.

@@ -13,13 +13,14 @@
 //! [`Clock`]: tlsward_engine::ports::Clock
 
 mod api;
-pub mod listen;
 pub mod metrics;
 pub mod pages;
 mod problem;
 pub mod report_endpoint;
-pub mod source;
 mod times;
+
+pub use tlsward_listen as listen;
+pub use tlsward_listen::source;
 
 #[cfg(test)]
 mod fake;

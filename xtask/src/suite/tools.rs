@@ -15,7 +15,7 @@ use super::step::succeed;
 use crate::workspace::cargo;
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: &[(&str, &str)] = &[
     ("chromium", "chromium"),
     ("chromedriver", "chromium-driver"),
     ("strace", "strace"),
@@ -24,14 +24,22 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("unbound", "unbound"),
     ("dig", "bind9-dnsutils"),
     ("delv", "bind9-dnsutils"),
+    ("knotd", "knot"),
     ("postfix", "postfix"),
     ("mmdebstrap", "mmdebstrap"),
     ("ip", "iproute2"),
+    ("curl", "curl"),
+    ("openssl", "openssl"),
+    ("nginx", "nginx"),
+    ("pebble", "pebble"),
+    ("journalctl", "systemd"),
+    ("/usr/lib/systemd/systemd-journal-remote", "systemd-journal-remote"),
+    ("faketime", "faketime"),
 ];
 
 /// Makes sure that every program is there.
 pub(crate) fn install_programs() -> Result<()> {
-    let missing = missing(&PROGRAMS);
+    let missing = missing(PROGRAMS);
     if missing.is_empty() {
         println!("all there");
         return Ok(());

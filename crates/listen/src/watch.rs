@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ConnectionLimits;
+use crate::{ConnectionLimits, Protocol};
 
 /// No deadline.
 const NEVER: u64 = u64::MAX;
@@ -31,13 +31,14 @@ pub(crate) enum Step {
 
 /// What a connection is waiting for, and until when.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     start: Instant,
     step: AtomicU8,
     /// Milliseconds after `start`.
     deadline: AtomicU64,
     /// The request's body was not read to its end.
     unread: AtomicBool,
+    protocol: Protocol,
     head: u64,
     idle: u64,
     body: u64,
@@ -46,13 +47,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(limits: &ConnectionLimits, now: Instant) -> Self {
+    pub(crate) fn new(protocol: Protocol, limits: &ConnectionLimits, now: Instant) -> Self {
         let head = millis(limits.head);
         Self {
             start: now,
             step: AtomicU8::new(Step::Head as u8),
             deadline: AtomicU64::new(head),
             unread: AtomicBool::new(false),
+            protocol,
             head,
             idle: millis(limits.idle),
             body: millis(limits.body),
@@ -63,26 +65,30 @@ impl Watch {
 
     /// Bytes came in: if they begin a request, its head must now be complete in time. Later bytes of the same
     /// head do not move the deadline, so that dripping them gains nothing.
-    pub(super) fn bytes_arrived(&self) {
-        if self.step() == Step::Idle {
+    pub(crate) fn bytes_arrived(&self) {
+        // In HTTP/2 they may be anything: only a whole request moves the deadline.
+        if self.protocol == Protocol::Http1 && self.step() == Step::Idle {
             self.enter(Step::Head, self.head);
         }
     }
 
     /// A request's head is complete.
-    pub(super) fn request_began(&self) {
+    pub(crate) fn request_began(&self) {
+        if self.protocol == Protocol::Http2 {
+            return self.enter(Step::Idle, self.idle);
+        }
         self.unread.store(true, Relaxed);
         self.enter(Step::Body, self.body);
     }
 
     /// The request's body is complete, or will not be waited for.
-    pub(crate) fn request_complete(&self) {
+    pub fn request_complete(&self) {
         self.unread.store(false, Relaxed);
         self.enter(Step::Work, self.work);
     }
 
     /// The answer is on its way.
-    pub(super) fn answered(&self) {
+    pub(crate) fn answered(&self) {
         if self.unread.load(Relaxed) {
             self.enter(Step::Linger, self.linger);
         } else {
@@ -91,17 +97,17 @@ impl Watch {
     }
 
     /// True if the handler should stop waiting for the body and say 408.
-    pub(crate) fn is_late(&self) -> bool {
+    pub fn is_late(&self) -> bool {
         self.step() == Step::Late
     }
 
     /// True if the peer may still be sending a body that nobody reads.
-    pub(super) fn is_lingering(&self) -> bool {
+    pub(crate) fn is_lingering(&self) -> bool {
         self.step() == Step::Linger
     }
 
     /// The body's time is up: the handler gets a last chance to say so.
-    pub(super) fn give_up_on_body(&self) -> bool {
+    pub(crate) fn give_up_on_body(&self) -> bool {
         if self.step() != Step::Body {
             return false;
         }
@@ -109,15 +115,23 @@ impl Watch {
         true
     }
 
+    /// The connection was asked to end. HTTP/1 ends by itself between two requests; in HTTP/2 the peer has to say that it
+    /// saw it, and gets a moment for that.
+    pub(crate) fn asked_to_end(&self) {
+        if self.protocol == Protocol::Http2 {
+            self.enter(Step::Linger, self.linger);
+        }
+    }
+
     /// Until when, as an instant for the timer.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.deadline.load(Relaxed) {
             NEVER => None,
             after => Some(self.start + Duration::from_millis(after)),
         }
     }
 
-    pub(super) fn step(&self) -> Step {
+    pub(crate) fn step(&self) -> Step {
         match self.step.load(Relaxed) {
             0 => Step::Head,
             1 => Step::Idle,

@@ -1,10 +1,11 @@
-//! HTTP/1.1 connections within bounds: how many, for how long, from whom; with TLS or without.
+//! HTTP connections within bounds: how many, for how long, from whom; with TLS or without.
 //!
-//! One accept loop and one driver serve both listeners. Every connection has exactly one timer, which is set anew only
+//! One accept loop and one driver serve every listener. Every connection has exactly one timer, which is set anew only
 //! when it fires or when a deadline moves closer; a request that arrives whole costs no timer at all. What can fail: a
 //! connection, for itself; a failing accept (out of file descriptors) is retried and logged, never fatal.
 
 mod connection;
+pub mod source;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -21,13 +22,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 
 use crate::source::{Source, Sources};
-pub(crate) use watch::Watch;
+pub use connection::drive;
+pub use watch::Watch;
 
 /// TLS set-up of a listener; re-exported so that the binary needs no second name for it.
 pub use tokio_rustls::rustls::ServerConfig as TlsConfig;
 
 /// Says when to stop: `true` means finish what is under way and return.
 pub type Shutdown = tokio::sync::watch::Receiver<bool>;
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.0 and 1.1: one request after another.
+    Http1,
+    /// HTTP/2: requests side by side. Only a request moves a deadline, so that a peer cannot hold a connection with
+    /// other frames; [`ConnectionLimits::idle`] runs from the last one.
+    Http2,
+}
 
 /// Bounds on connections. Durations are arguments so that tests can make them tiny.
 #[derive(Debug, Clone)]
@@ -71,7 +83,7 @@ impl Default for ConnectionLimits {
 }
 
 /// Answers requests.
-pub(crate) trait Serve: Send + Sync + 'static {
+pub trait Serve: Send + Sync + 'static {
     /// The body of an answer.
     type Body: hyper::body::Body<Data = Bytes, Error: std::error::Error + Send + Sync> + Send + 'static;
 
@@ -84,17 +96,44 @@ pub(crate) trait Serve: Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// Accepts and serves connections until `shutdown`, then lets those under way end.
-pub(crate) async fn run<H: Serve>(
+/// Takes over accepted connections.
+pub trait Connect: Send + Sync + 'static {
+    /// Whether the peer first wants a TLS handshake, so that it cannot be told in clear why it is turned away.
+    fn is_encrypted(&self) -> bool;
+
+    /// Serves one connection to its end, within time limits of its own.
+    fn connect(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: IpAddr,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// A connection was turned away, because there are too many.
+    fn turned_away(&self) {}
+}
+
+/// Serves HTTP/1.1 connections until `shutdown`, then lets those under way end.
+pub async fn run<H: Serve>(
     listener: TcpListener,
     tls: Option<Arc<TlsConfig>>,
     handler: Arc<H>,
     sources: &Sources,
     limits: ConnectionLimits,
+    shutdown: Shutdown,
+) {
+    let connect = Plain { tls: tls.map(TlsAcceptor::from), handler, limits: limits.clone() };
+    accept(listener, Arc::new(connect), sources, &limits, shutdown).await;
+}
+
+/// Accepts connections until `shutdown`, then lets those under way end, for as long as `limits.drain`.
+pub async fn accept<C: Connect>(
+    listener: TcpListener,
+    connect: Arc<C>,
+    sources: &Sources,
+    limits: &ConnectionLimits,
     mut shutdown: Shutdown,
 ) {
-    let tls = tls.map(TlsAcceptor::from);
-    let limits = Arc::new(limits);
     let places = Arc::new(Semaphore::new(limits.total));
     let crowd = Crowd::default();
     loop {
@@ -115,24 +154,20 @@ pub(crate) async fn run<H: Serve>(
             }
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            turn_away(&stream, tls.is_some(), BUSY);
+            turn_away(&*connect, &stream, BUSY);
             continue;
         };
         let counted = !sources.is_exempt(peer) && !sources.is_proxy(peer);
         let Some(member) = crowd.join(counted.then(|| Source::of(peer)), limits.per_source) else {
-            turn_away(&stream, tls.is_some(), CROWDED);
+            turn_away(&*connect, &stream, CROWDED);
             continue;
         };
         let _ = stream.set_nodelay(true);
-        tokio::spawn(one_connection(
-            stream,
-            peer,
-            tls.clone(),
-            Arc::clone(&handler),
-            Arc::clone(&limits),
-            shutdown.clone(),
-            (place, member),
-        ));
+        let (connect, shutdown) = (Arc::clone(&connect), shutdown.clone());
+        tokio::spawn(async move {
+            let _held: (OwnedSemaphorePermit, Member) = (place, member);
+            connect.connect(stream, peer, shutdown).await;
+        });
     }
     drop(listener);
     let all = u32::try_from(limits.total).unwrap_or(u32::MAX);
@@ -141,22 +176,30 @@ pub(crate) async fn run<H: Serve>(
     }
 }
 
-async fn one_connection<H: Serve>(
-    stream: TcpStream,
-    peer: IpAddr,
+/// HTTP/1.1 with one certificate, or without TLS.
+struct Plain<H> {
     tls: Option<TlsAcceptor>,
     handler: Arc<H>,
-    limits: Arc<ConnectionLimits>,
-    shutdown: Shutdown,
-    _held: (OwnedSemaphorePermit, Member),
-) {
-    match tls {
-        None => connection::drive(stream, peer, handler, &limits, shutdown).await,
-        Some(acceptor) => match tokio::time::timeout(limits.head, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => connection::drive(stream, peer, handler, &limits, shutdown).await,
+    limits: ConnectionLimits,
+}
+
+impl<H: Serve> Connect for Plain<H> {
+    fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    async fn connect(self: Arc<Self>, stream: TcpStream, peer: IpAddr, shutdown: Shutdown) {
+        let handler = Arc::clone(&self.handler);
+        let Some(acceptor) = &self.tls else {
+            return drive(stream, Protocol::Http1, peer, handler, &self.limits, shutdown).await;
+        };
+        match tokio::time::timeout(self.limits.head, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                drive(stream, Protocol::Http1, peer, handler, &self.limits, shutdown).await;
+            }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-        },
+        }
     }
 }
 
@@ -172,24 +215,27 @@ const CROWDED: &[u8] =
     b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 30\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// Says why, if it can be said without waiting. Inside TLS it cannot.
-fn turn_away(stream: &TcpStream, is_tls: bool, answer: &[u8]) {
-    if !is_tls {
+fn turn_away<C: Connect>(connect: &C, stream: &TcpStream, answer: &[u8]) {
+    connect.turned_away();
+    if !connect.is_encrypted() {
         let _ = stream.try_write(answer);
     }
 }
 
 /// How many connections each source has.
 #[derive(Debug, Clone, Default)]
-struct Crowd {
+pub struct Crowd {
     counts: Arc<Mutex<BTreeMap<Source, usize>>>,
 }
 
 /// A place in the crowd, given back when dropped.
-struct Member(Option<(Crowd, Source)>);
+#[derive(Debug)]
+pub struct Member(Option<(Crowd, Source)>);
 
 impl Crowd {
     /// A place for a connection of `source`; `None` for the source means it is not counted.
-    fn join(&self, source: Option<Source>, most: usize) -> Option<Member> {
+    #[must_use]
+    pub fn join(&self, source: Option<Source>, most: usize) -> Option<Member> {
         let Some(source) = source else { return Some(Member(None)) };
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(source).or_insert(0);

@@ -1,4 +1,4 @@
-//! One connection: hyper's HTTP/1 machine, the socket under it, and the one timer over both.
+//! One connection: hyper's machine for HTTP/1 or 2, the socket under it, and the one timer over both.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -11,38 +11,49 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
-use super::watch::Watch;
-use super::{ConnectionLimits, Serve, Shutdown};
+use crate::watch::Watch;
+use crate::{ConnectionLimits, Protocol, Serve, Shutdown};
 
 /// hyper reads at most this much ahead of a slow handler; also the largest piece of a body.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// The timer looks again at least this often while there is no deadline.
 const FAR: Duration = Duration::from_secs(3600);
+/// Requests at once on an HTTP/2 connection. Each costs the peer a header block and us an answer.
+const STREAMS: u32 = 32;
+/// Streams that a peer may open and reset before we saw them ("rapid reset"), or that we reset for its errors, before
+/// the connection is closed.
+const RESETS: usize = 16;
+/// Bytes of answers that wait for a peer's window, for each stream.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// HTTP/2's smallest windows and frames are enough for requests without bodies; the defaults would let a peer send
+/// megabytes that nobody reads.
+const WINDOW_BYTES: u32 = 65_535;
 /// Bytes of an unread body that are thrown away at most after an early answer.
 const LINGER_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Serves a connection to its end.
-pub(super) async fn drive<I, H>(
+pub async fn drive<I, H>(
     io: I,
+    protocol: Protocol,
     peer: IpAddr,
     handler: Arc<H>,
     limits: &ConnectionLimits,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send,
     H: Serve,
 {
-    let now = Instant::now();
-    let watch = Arc::new(Watch::new(limits, now));
-    let service = service_fn(|request: Request<Incoming>| {
+    let watch = Arc::new(Watch::new(protocol, limits, Instant::now()));
+    let service_watch = Arc::clone(&watch);
+    let service = service_fn(move |request: Request<Incoming>| {
         let handler = Arc::clone(&handler);
-        let watch = Arc::clone(&watch);
+        let watch = Arc::clone(&service_watch);
         async move {
             watch.request_began();
             if request.body().is_end_stream() {
@@ -53,20 +64,45 @@ pub(super) async fn drive<I, H>(
             Ok::<_, Infallible>(answer)
         }
     });
-    let mut connection = pin!(
-        http1::Builder::new()
-            // A peer that closes its sending side after the request still gets its answer.
-            .half_close(true)
-            .header_read_timeout(None)
-            .max_header_size(limits.head_bytes)
-            .max_buf_size(READ_BUFFER_BYTES)
-            // hyper would then not flush an answer while unread input remains, so that refusals of garbled input get lost.
-            .pipeline_flush(false)
-            .serve_connection(
-                TokioIo::new(Socket { io, watch: Arc::clone(&watch), thrown_away: 0 }),
-                service
-            )
-    );
+    let io = TokioIo::new(Socket { io, watch: Arc::clone(&watch), thrown_away: 0 });
+    match protocol {
+        Protocol::Http1 => {
+            let connection = http1::Builder::new()
+                // A peer that closes its sending side after the request still gets its answer.
+                .half_close(true)
+                .header_read_timeout(None)
+                .max_header_size(limits.head_bytes)
+                .max_buf_size(READ_BUFFER_BYTES)
+                // hyper would then not flush an answer while unread input remains, so that refusals of garbled input get lost.
+                .pipeline_flush(false)
+                .serve_connection(io, service);
+            watched(pin!(connection), http1::Connection::graceful_shutdown, peer, &watch, shutdown).await;
+        }
+        Protocol::Http2 => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .max_concurrent_streams(STREAMS)
+                .max_pending_accept_reset_streams(RESETS)
+                .max_local_error_reset_streams(RESETS)
+                .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+                .max_send_buf_size(SEND_BUFFER_BYTES)
+                .initial_stream_window_size(WINDOW_BYTES)
+                .initial_connection_window_size(WINDOW_BYTES)
+                .serve_connection(io, service);
+            watched(pin!(connection), http2::Connection::graceful_shutdown, peer, &watch, shutdown).await;
+        }
+    }
+}
+
+/// Lets the machine run until its end, until nothing happens in time, or, after a shutdown was asked for, until it has
+/// finished what was under way.
+async fn watched<M: Future<Output = hyper::Result<()>>>(
+    mut connection: Pin<&mut M>,
+    finish: impl Fn(Pin<&mut M>),
+    peer: IpAddr,
+    watch: &Watch,
+    mut shutdown: Shutdown,
+) {
+    let now = Instant::now();
     let mut timer = pin!(sleep_until(watch.deadline().unwrap_or(now + FAR)));
     let mut stop = pin!(shutdown.wait_for(|stop| *stop));
     let mut stopping = false;
@@ -74,7 +110,8 @@ pub(super) async fn drive<I, H>(
     poll_fn(|cx| {
         if !stopping && stop.as_mut().poll(cx).is_ready() {
             stopping = true;
-            connection.as_mut().graceful_shutdown();
+            finish(connection.as_mut());
+            watch.asked_to_end();
         }
         loop {
             if let Poll::Ready(end) = connection.as_mut().poll(cx) {

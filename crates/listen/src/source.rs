@@ -74,10 +74,12 @@ impl fmt::Display for Net {
 
 /// The key under which a stranger is counted: an IPv4 address, or the /64 of an IPv6 one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Source(u128);
+pub struct Source(u128);
 
 impl Source {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    /// That of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.to_ipv6_mapped().to_bits()),
             IpAddr::V6(address) => Self(address.to_bits() & !u128::from(u64::MAX)),
@@ -96,11 +98,14 @@ pub struct Sources {
 
 impl Sources {
     /// True if neither rate nor connections of this address are limited.
-    pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn is_exempt(&self, address: IpAddr) -> bool {
         address.to_canonical().is_loopback() || self.exempt.iter().any(|net| net.holds(address))
     }
 
-    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+    /// True if the peer is a proxy whose word is taken.
+    #[must_use]
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.holds(address))
     }
 
@@ -108,11 +113,7 @@ impl Sources {
     ///
     /// Proxies append to the header, so it is read from the right: the first address that is no trusted proxy is
     /// the last one that a trusted proxy saw with its own eyes. Everything left of it anyone may have written.
-    pub(crate) fn behind<'a>(
-        &self,
-        peer: IpAddr,
-        forwarded: impl DoubleEndedIterator<Item = &'a str>,
-    ) -> IpAddr {
+    pub fn behind<'a>(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
         let mut seen = peer.to_canonical();
         if !self.is_proxy(seen) {
             return seen;

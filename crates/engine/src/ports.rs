@@ -1,6 +1,7 @@
 //! The traits through which all of it meets the world. They carry values of [`crate::facts`], never verdicts
 //! of a wire format.
 
+pub mod certificates;
 mod checks;
 mod mta;
 mod policies;
@@ -13,7 +14,9 @@ mod world;
 pub use checks::{Audit, Checks, SPELLS_KEPT, Spell};
 pub use mta::*;
 pub use policies::{Keeping, KeptPolicy, Policies};
-pub use policies_shown::{AlertLine, AnswerLine, FetchFailureLine, HeldLine, NoBook, PolicyBook, PolicyLine};
+pub use policies_shown::{
+    AlertLine, AnswerLine, DaneLine, FetchFailureLine, HeldLine, NoBook, PolicyBook, PolicyLine,
+};
 pub use published::*;
 pub use report::*;
 pub use world::*;

@@ -16,15 +16,16 @@
 //! their TTL within bounds, and many askers of one question share one asking.
 //! What can fail: see [`DnsFailure`]. A failure is never turned into an absence.
 
+mod authority;
 mod cache;
 mod chain;
 mod config;
 mod exchange;
-mod name;
+pub(crate) mod name;
 mod plain;
 mod probe;
 mod validate;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use hickory_proto::rr::Name;
 use tlsward_engine::ports::{Dns, DnsFailure, DnsReply, Dnssec, RecordData, RecordKind, Security};
 use tokio::time::{Duration, Instant};
 
+pub use self::authority::NameServers;
 pub use self::config::{Config, ConfigError, Trust, TrustAnchor, system_servers};
 use crate::limits::dns as limits;
 use cache::{Kept, Key};

@@ -9,6 +9,8 @@ pub mod dns {
 
     /// One question, in all: every try, every link of its alias chain, every question that validating it needs.
     pub const TOTAL: Duration = Duration::from_secs(10);
+    /// One question to one name server of a domain, in all: every try, and TCP.
+    pub const AUTHORITY: Duration = Duration::from_secs(6);
     /// For how long the first try waits for its answer. Each round over the servers waits twice as long.
     pub const FIRST_TRY: Duration = Duration::from_secs(1);
     /// The longest wait of one try.
@@ -72,6 +74,26 @@ pub mod dns {
     pub const FILE_BYTES: u64 = 1 << 20;
 }
 
+/// Of DNS updates (RFC 2136).
+pub mod dns_update {
+    use std::time::Duration;
+
+    /// Making one domain's records so, in all: the connection, the questions for zones, the update and its answer.
+    pub const TOTAL: Duration = Duration::from_secs(20);
+    /// The attempt to connect.
+    pub const CONNECT: Duration = Duration::from_secs(5);
+    /// Sets of records in one update, and values in one set.
+    pub const SETS: usize = 64;
+    /// A message, by TCP.
+    pub const MESSAGE_BYTES: usize = 65_535;
+    /// Records in an answer, over all sections. An answer to an update has one or two.
+    pub const RECORDS: usize = 200;
+    /// How far the clocks of both ends may differ, in seconds (RFC 8945 §10 recommends 300).
+    pub const FUDGE_SECONDS: u16 = 300;
+    /// A file with a key.
+    pub const FILE_BYTES: u64 = 64 * 1024;
+}
+
 /// Connections to one IP address at once, over all probes: servers are asked politely.
 pub const CONNECTIONS_PER_ADDRESS: usize = 8;
 
@@ -113,6 +135,39 @@ impl Default for HttpsLimits {
             fields: 100,
             body_bytes: 64 * 1024,
             tls: TlsLimits::default(),
+        }
+    }
+}
+
+/// Bounds of ACME, with those of HTTPS for each connection.
+#[derive(Debug, Clone)]
+pub struct AcmeLimits {
+    /// A request and its answer, with the connection that it may need. Authorities take their time to issue.
+    pub request: Duration,
+    /// An answer, in bytes: a directory, an order, a chain.
+    pub answer_bytes: usize,
+    /// How long an unused connection is kept.
+    pub idle: Duration,
+    /// How many of them for one host.
+    pub idle_connections: usize,
+    /// For how long a directory is not asked for again.
+    pub directory_kept: Duration,
+    /// Orders that are held between two steps. One that is not held costs a request more.
+    pub live_orders: usize,
+    /// Of a connection.
+    pub https: HttpsLimits,
+}
+
+impl Default for AcmeLimits {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(60),
+            answer_bytes: 1 << 20,
+            idle: Duration::from_secs(60),
+            idle_connections: 8,
+            directory_kept: Duration::from_secs(3_600),
+            live_orders: 256,
+            https: HttpsLimits::default(),
         }
     }
 }

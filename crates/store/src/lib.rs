@@ -15,6 +15,7 @@
 //! [`StoreError::Unavailable`]: tlsward_engine::ports::StoreError::Unavailable
 //! [`StoreError::Damaged`]: tlsward_engine::ports::StoreError::Damaged
 
+mod certificates;
 mod cursor;
 mod filing;
 mod memory;
@@ -24,12 +25,14 @@ mod pack;
 mod policies;
 mod publications;
 mod quotas;
+mod seal;
 mod session;
 mod sqlite;
 mod top;
 
 pub use memory::MemoryStore;
 pub use quotas::Quotas;
+pub use seal::{KeyFileNews, SealError, SealingKey};
 pub use sqlite::SqliteStore;
 
 /// Items of one page at most, whatever is asked for.

@@ -29,6 +29,7 @@ pub struct MemoryStore {
     pub(crate) reports_out: Mutex<crate::outgoing::Held>,
     pub(crate) policies: Mutex<crate::policies::Held>,
     pub(crate) published: Mutex<crate::publications::Published>,
+    pub(crate) certificates: Mutex<crate::certificates::Held>,
     quotas: Quotas,
 }
 
@@ -97,6 +98,7 @@ impl MemoryStore {
             reports_out: Mutex::default(),
             policies: Mutex::default(),
             published: Mutex::default(),
+            certificates: Mutex::default(),
             quotas,
         }
     }

@@ -107,7 +107,7 @@ fn files_that_are_not_ours_are_refused_by_kind() {
     newer.pragma_update(None, "user_version", 4711).expect("set");
     drop(newer);
     let StoreError::Damaged(why) = refusal(&path("newer")) else { panic!("damaged") };
-    assert_eq!(why, "the file has version 4711, this program knows up to 8");
+    assert_eq!(why, "the file has version 4711, this program knows up to 9");
 
     assert!(matches!(refusal(&path("no/such/folder/t.db")), StoreError::Unavailable(_)));
     std::fs::create_dir(path("folder")).expect("made");

@@ -35,11 +35,19 @@ pub enum Rule {
     PublishNotKept,
     /// A host in the MX records of a domain of ours is not in its policy, or the other way round.
     MxDrift,
+    /// A policy host gets no new certificate, not for the first time, or not long before the old one runs out.
+    CertificateFailing,
+    /// The certificate of a policy host has run out: senders cannot fetch the policy.
+    CertificateExpired,
+    /// A group's change stopped at a domain.
+    GroupStopped,
+    /// Keys of certificates were sealed with another key file than the one that is there.
+    CertificateKeysLost,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::PolicyRefreshFailing,
         Self::PolicyExpired,
         Self::PolicyNotKept,
@@ -50,6 +58,10 @@ impl Rule {
         Self::PublishHeld,
         Self::PublishNotKept,
         Self::MxDrift,
+        Self::CertificateFailing,
+        Self::CertificateExpired,
+        Self::GroupStopped,
+        Self::CertificateKeysLost,
     ];
 
     /// A token for logs and metrics, that never changes.
@@ -66,6 +78,10 @@ impl Rule {
             Self::PublishHeld => "publish-held",
             Self::PublishNotKept => "publish-not-kept",
             Self::MxDrift => "mx-drift",
+            Self::CertificateFailing => "certificate-failing",
+            Self::CertificateExpired => "certificate-expired",
+            Self::GroupStopped => "group-stopped",
+            Self::CertificateKeysLost => "certificate-keys-lost",
         }
     }
 }

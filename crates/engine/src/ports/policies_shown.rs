@@ -11,8 +11,10 @@ use crate::facts::UnixTime;
 pub struct PolicyLine {
     /// Which: lower-case A-labels.
     pub domain: String,
-    /// Its policy, while one is in force.
+    /// Its MTA-STS policy, while one is in force.
     pub held: Option<HeldLine>,
+    /// What DANE asks of its MX hosts, if it asks anything.
+    pub dane: Option<DaneLine>,
     /// The latest failure to fetch a policy, while no fetch has succeeded since.
     pub failure: Option<FetchFailureLine>,
     /// What the MTA is told now for mail to it, if that is known without asking anybody.
@@ -36,6 +38,15 @@ pub struct HeldLine {
     pub refresh_at: UnixTime,
     /// How many times in a row that has failed.
     pub failures: u32,
+}
+
+/// MX hosts with signed TLSA records, as they were seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DaneLine {
+    /// Those with records that can be used; 0: none of the records can be, so that encryption is mandatory and no more.
+    pub usable: usize,
+    /// All MX hosts of the domain.
+    pub hosts: usize,
 }
 
 /// A fetch that failed.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -109,7 +110,8 @@ pub enum RecordsFailure {
 
 /// Asks one name server itself, without recursion: what a domain's own servers say, each of them.
 pub trait Authorities: Send + Sync {
-    /// One question to one address, over UDP and then TCP, bounded in time. A referral is `Failed`.
+    /// One question to one address, over UDP and then TCP, bounded in time. A referral is `Failed`. Aliases are followed as
+    /// far as the server's own answer goes: where they lead out of what it holds, the reply is `Absent` behind them.
     fn ask(&self, server: IpAddr, name: &str, kind: RecordKind) -> impl Future<Output = DnsReply> + Send;
 }
 
@@ -159,6 +161,16 @@ pub trait Challenges: Send + Sync + 'static {
 
     /// It is answered no longer.
     fn withdraw(&self, challenge: &Challenge);
+}
+
+impl<T: Challenges> Challenges for Arc<T> {
+    fn present(&self, challenge: &Challenge) {
+        self.as_ref().present(challenge);
+    }
+
+    fn withdraw(&self, challenge: &Challenge) {
+        self.as_ref().withdraw(challenge);
+    }
 }
 
 /// A managed domain as it is kept. `state` is the engine's own ([`crate::publish`]); the other fields are what the store

@@ -88,7 +88,7 @@ pub struct VersionLine {
 pub struct CertificateLine {
     /// Where it came from: an authority's directory, or a file.
     pub source: String,
-    /// Since when it is valid.
+    /// Since when it is valid; 0: there is none yet.
     pub not_before: UnixTime,
     /// Until when.
     pub not_after: UnixTime,
@@ -157,8 +157,10 @@ pub trait PublishedBook: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<PublishedLine>, StoreError>> + Send;
 
     /// One domain; `None` if it is not managed here.
-    fn detail(&self, domain: &str)
-    -> impl Future<Output = Result<Option<PublishedDetail>, StoreError>> + Send;
+    fn detail(
+        &self,
+        domain: &str,
+    ) -> impl Future<Output = Result<Option<PublishedDetail>, StoreError>> + Send;
 }
 
 impl PublishedBook for super::NoBook {

@@ -6,6 +6,7 @@
 
 mod action;
 pub mod adopt;
+pub mod certificate;
 mod command;
 mod dates;
 pub mod drift;
@@ -14,6 +15,7 @@ pub mod group;
 pub mod ids;
 mod kept;
 pub mod ledger;
+pub mod live;
 mod look;
 pub mod mx_change;
 pub mod outside;

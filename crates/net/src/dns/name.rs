@@ -15,7 +15,7 @@ const NAME_BYTES: usize = 255;
 
 /// Reads a name. `None` if DNS cannot hold it: an empty label, one above 63 bytes, more than 255 in all, an
 /// escape that is none, or a character outside ASCII, which only an A-label could stand for.
-pub(super) fn parse(text: &str) -> Option<Name> {
+pub(crate) fn parse(text: &str) -> Option<Name> {
     let text = text.strip_suffix('.').filter(|rest| !rest.ends_with('\\')).unwrap_or(text);
     let mut labels: Vec<Vec<u8>> = Vec::with_capacity(6);
     let mut label = Vec::with_capacity(16);
@@ -60,7 +60,7 @@ fn unescape(bytes: &mut std::str::Bytes<'_>) -> Option<u8> {
 }
 
 /// Writes a name. The root is empty.
-pub(super) fn write(name: &Name) -> String {
+pub(crate) fn write(name: &Name) -> String {
     let mut text = String::with_capacity(name.len());
     for label in name.iter() {
         if !text.is_empty() {

@@ -14,25 +14,25 @@ const HEADER_BYTES: usize = 12;
 
 /// The bits of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Flags {
+pub(crate) struct Flags {
     /// AD: say whether the answer is validated (RFC 6840 §5.7).
-    pub(super) authentic_data: bool,
+    pub(crate) authentic_data: bool,
     /// CD: do not hold back what does not validate (RFC 4035 §3.2.2).
-    pub(super) checking_disabled: bool,
+    pub(crate) checking_disabled: bool,
     /// DO: send the signatures too (RFC 3225).
-    pub(super) dnssec_ok: bool,
+    pub(crate) dnssec_ok: bool,
 }
 
 /// A question, ready to be sent.
 #[derive(Debug, Clone)]
-pub(super) struct Query {
+pub(crate) struct Query {
     packet: Vec<u8>,
     question_end: usize,
 }
 
 /// What a packet is to a question.
 #[derive(Debug)]
-pub(super) enum Packet {
+pub(crate) enum Packet {
     /// Not its answer.
     Stray,
     /// Its answer, cut: to be asked for again by TCP.
@@ -45,7 +45,7 @@ pub(super) enum Packet {
 
 impl Query {
     /// A question with a random id.
-    pub(super) fn new(name: &Name, kind: RecordType, flags: Flags) -> Self {
+    pub(crate) fn new(name: &Name, kind: RecordType, flags: Flags) -> Self {
         let mut packet = Vec::with_capacity(HEADER_BYTES + name.len() + 6 + 11);
         packet.extend_from_slice(&random_id().to_be_bytes());
         let second = (0x20 * u8::from(flags.authentic_data)) | (0x10 * u8::from(flags.checking_disabled));
@@ -65,23 +65,29 @@ impl Query {
         Self { packet, question_end }
     }
 
+    /// Asks the server itself: RD is not set (RFC 1034 §4.3.1), so nobody is asked in its place.
+    pub(crate) fn without_recursion(mut self) -> Self {
+        self.packet[2] &= !0x01;
+        self
+    }
+
     /// Another random id, for another try.
-    pub(super) fn renew_id(&mut self) {
+    pub(crate) fn renew_id(&mut self) {
         self.packet[..2].copy_from_slice(&random_id().to_be_bytes());
     }
 
     /// Whether it asks what the server's validation says.
-    pub(super) fn asks_for_ad(&self) -> bool {
+    pub(crate) fn asks_for_ad(&self) -> bool {
         self.packet[3] & 0x20 != 0
     }
 
     /// The packet to send.
-    pub(super) fn packet(&self) -> &[u8] {
+    pub(crate) fn packet(&self) -> &[u8] {
         &self.packet
     }
 
     /// What a packet that came is to this question.
-    pub(super) fn read(&self, packet: &[u8]) -> Packet {
+    pub(crate) fn read(&self, packet: &[u8]) -> Packet {
         let Some((header, rest)) = packet.split_at_checked(HEADER_BYTES) else { return Packet::Stray };
         let response_to_a_query = header[2] & 0xf8 == 0x80;
         if header[..2] != self.packet[..2] || !response_to_a_query {
@@ -128,7 +134,7 @@ fn random_id() -> u16 {
 }
 
 /// How a response code is called in zone tools.
-pub(super) fn code_text(code: ResponseCode) -> String {
+pub(crate) fn code_text(code: ResponseCode) -> String {
     let text = match code {
         ResponseCode::FormErr => "FORMERR",
         ResponseCode::ServFail => "SERVFAIL",
@@ -142,7 +148,7 @@ pub(super) fn code_text(code: ResponseCode) -> String {
 }
 
 /// The server's own words on why (RFC 8914), if it gave any.
-pub(super) fn extended_error(message: &Message) -> Option<String> {
+pub(crate) fn extended_error(message: &Message) -> Option<String> {
     let option = message.edns.as_ref()?.option(EdnsCode::from(15))?;
     let EdnsOption::Unknown(_, data) = option else { return None };
     let (code, text) = data.split_at_checked(2)?;
@@ -157,6 +163,7 @@ pub(super) fn extended_error(message: &Message) -> Option<String> {
         10 => "RRSIGs missing",
         11 => "no zone key bit set",
         12 => "NSEC missing",
+        20 => "not authoritative",
         22 => "no reachable authority",
         23 => "network error",
         _ => "",
@@ -170,7 +177,7 @@ pub(super) fn extended_error(message: &Message) -> Option<String> {
 }
 
 /// Printable ASCII, cut: what comes from a server may end in a log or on a page.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let shown = |&byte: &u8| if (0x20..0x7f).contains(&byte) { char::from(byte) } else { '?' };
     bytes.iter().take(limits::TEXT_CHARACTERS).map(shown).collect()
 }
@@ -199,6 +206,12 @@ mod tests {
         let edns = message.edns.unwrap();
         assert!(edns.flags().dnssec_ok);
         assert_eq!(edns.max_payload(), 1232);
+    }
+
+    #[test]
+    fn a_question_to_an_authority_asks_for_no_recursion() {
+        let message = Message::from_vec(query(Flags::default()).without_recursion().packet()).unwrap();
+        assert!(!message.metadata.recursion_desired);
     }
 
     #[test]

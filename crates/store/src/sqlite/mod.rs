@@ -6,6 +6,7 @@
 
 mod audits;
 mod books;
+mod certificates;
 mod change;
 mod columns;
 mod digests;
@@ -32,7 +33,7 @@ mod writer;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use futures_channel::oneshot;
@@ -78,6 +79,8 @@ pub struct SqliteStore {
     readers: Readers,
     /// Comes back with its connection, which is closed last: only one that may write can put the log away.
     writer: Mutex<Option<JoinHandle<Connection>>>,
+    /// Seals and opens private keys, once it is given.
+    sealing: OnceLock<Arc<crate::SealingKey>>,
     /// Held as long as the store is open.
     lock: Mutex<Option<File>>,
 }
@@ -118,7 +121,13 @@ impl SqliteStore {
         let gone = StoreError::Unavailable("the writing thread ended at once".to_owned());
         starts.recv().unwrap_or(Err(gone))?;
         let readers = Readers::start(path).inspect_err(|_| queue.close())?;
-        Ok(Self { queue, readers, writer: Mutex::new(Some(writer)), lock: Mutex::new(Some(lock)) })
+        Ok(Self {
+            queue,
+            readers,
+            writer: Mutex::new(Some(writer)),
+            sealing: OnceLock::new(),
+            lock: Mutex::new(Some(lock)),
+        })
     }
 
     /// Takes nothing more, finishes what it has taken, moves the log into the file and closes it. Blocks meanwhile.

@@ -127,6 +127,26 @@ CREATE TABLE publication_group (name TEXT PRIMARY KEY, revision INTEGER NOT NULL
 ", "
 -- Reports are listed by how they stand, and days added up, without reading the reports themselves.
 CREATE INDEX outgoing_shown ON outgoing (state, day, domain, part, successful, failed, unjudged);
+", "
+-- `key` is sealed.
+CREATE TABLE certificate_account (directory TEXT PRIMARY KEY, url TEXT, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE certificate_order (
+    name TEXT PRIMARY KEY, directory TEXT NOT NULL, account TEXT NOT NULL, url TEXT NOT NULL, begun_at INTEGER NOT NULL,
+    key BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE certificate (
+    name TEXT PRIMARY KEY, directory TEXT NOT NULL, not_before INTEGER NOT NULL, not_after INTEGER NOT NULL,
+    issued_at INTEGER NOT NULL, ari_id TEXT, renewal_start INTEGER, renewal_end INTEGER, explanation TEXT,
+    ask_again_at INTEGER, chain BLOB NOT NULL, key BLOB NOT NULL
+) STRICT;
+CREATE TABLE certificate_attempts (
+    name TEXT PRIMARY KEY, failures INTEGER NOT NULL, with_first INTEGER NOT NULL, since INTEGER NOT NULL,
+    last_at INTEGER NOT NULL, next_at INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE certificate_count (
+    id INTEGER PRIMARY KEY, directory TEXT NOT NULL, name TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX certificate_count_at ON certificate_count (at);
 "];
 
 /// How many steps the file has been through. Reads only; refuses what this program must not write into.

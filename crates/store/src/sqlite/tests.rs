@@ -164,7 +164,7 @@ fn a_schema_made_today_is_what_the_steps_make() {
     drop(tuned(&path, Tuning::default()));
     let file = beside(&path);
     let pragma = |name: &str| file.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).expect(name);
-    assert_eq!((pragma("user_version"), pragma("application_id")), (8, 0x544c_5357));
+    assert_eq!((pragma("user_version"), pragma("application_id")), (9, 0x544c_5357));
     let journal: String = file.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("journal");
     assert_eq!(journal, "wal");
 }

@@ -22,7 +22,7 @@ use mta_sts::record::PolicyId;
 
 use super::answer::{DaneWhy, NoPolicyWhy, Why};
 use super::mail_facts::{DaneSeen, SpecialHost, Terms};
-use crate::ports::{Level, MtaPolicy, PolicyReply, StsAttributes};
+use crate::ports::{DaneLine, Level, MtaPolicy, PolicyReply, StsAttributes};
 
 /// What there is of MTA-STS.
 #[derive(Debug, Clone)]
@@ -76,6 +76,17 @@ pub(super) fn decide(domain: &PolicyDomain, sts: Sts<'_>, seen: &DaneSeen) -> (M
         (None, None, false) => return (MtaPolicy::NotFound, why),
     };
     (MtaPolicy::Apply(reply), why)
+}
+
+/// What DANE asks of a domain's hosts, whatever its policy.
+pub(super) fn dane_line(seen: &DaneSeen) -> Option<DaneLine> {
+    let DaneSeen::Hosts { special, plain } = seen else { return None };
+    let usable = match dane_of(seen, |_| true) {
+        DaneWhy::Usable { hosts, .. } => hosts,
+        DaneWhy::NoneUsable => 0,
+        _ => return None,
+    };
+    Some(DaneLine { usable, hosts: special.len() + usize::from(*plain) })
 }
 
 fn dane_of(seen: &DaneSeen, counts: impl Fn(&&SpecialHost) -> bool) -> DaneWhy {

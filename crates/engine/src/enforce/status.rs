@@ -8,15 +8,17 @@ use mta_sts::record::PolicyId;
 use mta_sts::response::FetchFailure;
 
 use crate::facts::UnixTime;
-use crate::ports::StoreError;
+use crate::ports::{DaneLine, StoreError};
 
 /// A policy domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DomainStatus {
     /// Which.
     pub domain: PolicyDomain,
-    /// Its policy, while one is in force; its mode may be none.
+    /// Its MTA-STS policy, while one is in force; its mode may be none.
     pub policy: Option<PolicyStatus>,
+    /// What DANE asks of its MX hosts, if mail went there since the start and it asks anything.
+    pub dane: Option<DaneLine>,
     /// The latest failure to fetch a policy, while no fetch has succeeded since and a policy is announced or held.
     pub last_failure: Option<LastFailure>,
 }

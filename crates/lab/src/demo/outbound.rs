@@ -5,7 +5,8 @@ use tls_rpt::tally::{AppliedPolicy, Failure, PolicyTally, Tally};
 use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{
-    AlertLine, AnswerLine, FetchFailureLine, GroupDelta, HeldLine, OutgoingState, PolicyLine, ReportKey,
+    AlertLine, AnswerLine, DaneLine, FetchFailureLine, GroupDelta, HeldLine, OutgoingState, PolicyLine,
+    ReportKey,
 };
 use tlsward_engine::report::{Attempt, Progress, due_at};
 
@@ -201,6 +202,17 @@ pub fn policies(now: UnixTime) -> Vec<PolicyLine> {
 }
 
 fn policy(other: &Other, now: UnixTime) -> Option<PolicyLine> {
+    let answer = |level: &str, why| AnswerLine { level: level.to_owned(), why, good_until: now + 300 };
+    if other.kind == Kind::Dane {
+        let why = "The domain has no MTA-STS record. 1 of 1 MX hosts have usable TLSA records.".to_owned();
+        return Some(PolicyLine {
+            domain: other.domain.to_owned(),
+            held: None,
+            dane: Some(DaneLine { usable: 1, hosts: 1 }),
+            failure: None,
+            answer: Some(answer("dane", why)),
+        });
+    }
     let lines = other.lines()?;
     let is_down = other.kind == Kind::Down;
     let fetched_at = now - if is_down { DOWN_SINCE * DAY + 9_000 } else { 31_000 };
@@ -228,11 +240,12 @@ fn policy(other: &Other, now: UnixTime) -> Option<PolicyLine> {
             refresh_at: now + if is_down { 1_800 } else { 52_000 },
             failures: if is_down { 9 } else { 0 },
         }),
+        dane: None,
         failure: is_down.then(|| FetchFailureLine {
             at: now - 1_800,
             text: "policy host did not answer in time".to_owned(),
         }),
-        answer: Some(AnswerLine { level: level.to_owned(), why, good_until: now + 300 }),
+        answer: Some(answer(level, why)),
     })
 }
 

@@ -142,6 +142,6 @@ fn what_goes_out_is_counted_for_two_weeks_and_each_fate_is_there() {
         .collect();
     assert_eq!(fates, BTreeSet::from(OutgoingState::ALL));
     let policies = outbound::policies(NOW);
-    assert!(policies.is_sorted_by_key(|line| line.domain.clone()) && policies.len() == 4);
+    assert!(policies.is_sorted_by_key(|line| line.domain.clone()) && policies.len() == 5);
     assert_eq!(outbound::alerts(NOW).len(), 1);
 }

@@ -86,7 +86,9 @@ fn answer(shared: &Shared, service: &HttpsService, request: Request) -> Page {
         if (200..300).contains(&desk.status) {
             shared.keep(Posted { host, path, content_type, body });
         }
-        return Page::status(desk.status);
+        // A redirect has to lead somewhere, or nobody could follow it.
+        let location = (300..400).contains(&desk.status).then(|| "/moved".to_owned());
+        return Page { location, ..Page::status(desk.status) };
     }
     match (site.pages.get(&request.path), site.desks.contains_key(&request.path)) {
         (Some(page), _) => page.clone(),

@@ -133,6 +133,15 @@ struct JournalFields<'a> {
     pid: Option<Cow<'a, str>>,
     #[serde(rename = "__REALTIME_TIMESTAMP", borrow, default)]
     micros: Option<Cow<'a, str>>,
+    #[serde(rename = "__CURSOR", borrow, default)]
+    cursor: Option<Cow<'a, str>>,
+}
+
+/// An object of `journalctl -o json`: the entry, if it is one that can matter, and its place in that journal.
+pub(super) fn of_journal<'a>(line: &'a str) -> Option<(Option<Entry<'a>>, Option<Cow<'a, str>>)> {
+    let mut fields: JournalFields<'a> = serde_json::from_str(line).ok()?;
+    let cursor = fields.cursor.take();
+    Some((fields.entry(), cursor))
 }
 
 impl<'a> JournalFields<'a> {

@@ -1,83 +1,23 @@
-//! From Postfix's log into the journal, each event at most once.
+//! From a file that Postfix logs to into the journal, each event at most once.
 //!
-//! The place in the log is kept in a file of its own, and is on the medium *before* the events go to the journal: a kill
-//! between the two loses what one look brought, and the sessions of those lines stay unjudged. The other order would
-//! tell of one session twice, and a doubled line can make a success of a session that was none. What can fail: the log
-//! cannot be read, or the place cannot be kept; then nothing is told, and it is tried again.
+//! The place in the log is kept in a file of its own, before the events go on: a kill between the two loses what one
+//! look brought, and the sessions of those lines stay unjudged. What can fail: the log cannot be read, or the place
+//! cannot be kept; then nothing is told, and it is tried again.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tlsward_engine::ports::{Clock, MtaLogEvent, Timer};
+use tlsward_engine::ports::{Clock, Timer};
 
 use super::entry::Entry;
 use super::follow::{Cursor, Follower};
-use super::record;
+use super::telling::{FeedStats, OnHeldBack, TELL_EACH, heed, keep_place, tell};
 use super::track::Tracker;
 use crate::Shutdown;
-use crate::journal::RecordKind;
 use crate::session::Inlet;
-
-/// Events that are gathered before they are told.
-const TELL_EACH: usize = 1_000;
-/// So many successes without any fingerprint are no chance.
-const MANY: u64 = 10;
-
-/// Counts, for metrics.
-#[derive(Debug, Default)]
-pub struct FeedStats {
-    sessions: AtomicU64,
-    with_fingerprint: AtomicU64,
-    without_fingerprint: AtomicU64,
-    passed_over: AtomicU64,
-    failed_looks: AtomicU64,
-}
-
-impl FeedStats {
-    /// Sessions that the log told of.
-    pub fn sessions(&self) -> u64 {
-        self.sessions.load(Ordering::Relaxed)
-    }
-
-    /// Of them, successes without the fingerprint of a certificate: with many of them, `smtp_tls_loglevel` is below 2.
-    pub fn without_fingerprint(&self) -> u64 {
-        self.without_fingerprint.load(Ordering::Relaxed)
-    }
-
-    /// MX hosts that were passed over.
-    pub fn passed_over(&self) -> u64 {
-        self.passed_over.load(Ordering::Relaxed)
-    }
-
-    /// Looks at the log that failed.
-    pub fn failed_looks(&self) -> u64 {
-        self.failed_looks.load(Ordering::Relaxed)
-    }
-
-    /// Whether the log has told of a good number of sessions, and of no certificate.
-    fn looks_short(&self) -> bool {
-        self.without_fingerprint() >= MANY && self.with_fingerprint.load(Ordering::Relaxed) == 0
-    }
-
-    fn count(&self, event: &MtaLogEvent) {
-        let one = |counter: &AtomicU64| _ = counter.fetch_add(1, Ordering::Relaxed);
-        match event {
-            MtaLogEvent::Session(session) => {
-                one(&self.sessions);
-                match session.peer.fingerprint {
-                    Some(_) => one(&self.with_fingerprint),
-                    None if !session.failed => one(&self.without_fingerprint),
-                    None => {}
-                }
-            }
-            MtaLogEvent::MxNotInPolicy { .. } => one(&self.passed_over),
-        }
-    }
-}
 
 /// Reads the log and tells the journal.
 pub struct Feed<C> {
@@ -88,6 +28,7 @@ pub struct Feed<C> {
     kept: Option<Cursor>,
     inlet: Inlet<C>,
     stats: Arc<FeedStats>,
+    on_held_back: Option<OnHeldBack>,
 }
 
 impl<C: Clock> Feed<C> {
@@ -103,7 +44,14 @@ impl<C: Clock> Feed<C> {
             kept,
             inlet,
             stats: Arc::default(),
+            on_held_back: None,
         }
+    }
+
+    /// With somebody who hears of mail that was held back.
+    #[must_use]
+    pub fn on_held_back(self, on_held_back: Option<OnHeldBack>) -> Self {
+        Self { on_held_back, ..self }
     }
 
     /// Its counts.
@@ -117,13 +65,16 @@ impl<C: Clock> Feed<C> {
     /// # Errors
     /// The disk's. What was read and could not be told is lost, and what it was about stays unjudged.
     pub fn look(&mut self) -> io::Result<()> {
-        let Self { place, follower, tracker, kept, inlet, stats, .. } = self;
+        let Self { place, follower, tracker, kept, inlet, stats, on_held_back, .. } = self;
         let mut events = Vec::new();
         let mut failed = None;
         follower.look_at(|line, cursor| {
-            events.extend(Entry::parse(line).and_then(|entry| tracker.entry(&entry)));
+            if let Some(entry) = Entry::parse(line) {
+                heed(&entry, on_held_back.as_ref());
+                events.extend(tracker.entry(&entry));
+            }
             if events.len() >= TELL_EACH && failed.is_none() {
-                failed = keep_place(place, cursor, true).err();
+                failed = keep_place(place, &write_place(cursor), true).err();
                 *kept = Some(cursor);
                 if failed.is_none() {
                     tell(&events, inlet, stats);
@@ -136,7 +87,7 @@ impl<C: Clock> Feed<C> {
         }
         if let Some(cursor) = follower.cursor().filter(|cursor| Some(*cursor) != *kept) {
             // Where nothing is told, a place that gets lost costs nothing but reading it again.
-            keep_place(place, cursor, !events.is_empty())?;
+            keep_place(place, &write_place(cursor), !events.is_empty())?;
             *kept = Some(cursor);
         }
         tell(&events, inlet, stats);
@@ -169,7 +120,7 @@ impl<C: Clock> Feed<C> {
                     }
                 }
                 Err(error) => {
-                    self.stats.failed_looks.fetch_add(1, Ordering::Relaxed);
+                    self.stats.look_failed();
                     // Said once, not each second.
                     if !std::mem::replace(&mut is_failing, true) {
                         tracing::warn!(
@@ -179,13 +130,7 @@ impl<C: Clock> Feed<C> {
                     }
                 }
             }
-            if self.stats.looks_short() && !std::mem::replace(&mut is_short, true) {
-                tracing::warn!(
-                    log = %self.log.display(),
-                    "the mail log tells no fingerprints of certificates, so that sessions under testing policies stay \
-                     unjudged: set smtp_tls_loglevel = 2 in Postfix"
-                );
-            }
+            self.stats.warn_if_short(&self.log.display().to_string(), &mut is_short);
             if is_last {
                 return;
             }
@@ -197,32 +142,14 @@ impl<C: Clock> Feed<C> {
     }
 }
 
-fn tell<C: Clock>(events: &[MtaLogEvent], inlet: &Inlet<C>, stats: &FeedStats) {
-    for event in events {
-        stats.count(event);
-        // `None`: the intake was stopped, and what it is about stays unjudged.
-        let _ = inlet.offer_blocking(RecordKind::Log, &record::write(event));
-    }
-}
-
 fn read_place(text: &str) -> Option<Cursor> {
     let mut numbers = text.split_ascii_whitespace().map(str::parse);
     let mut next = || numbers.next()?.ok();
     Some(Cursor { device: next()?, inode: next()?, offset: next()? })
 }
 
-fn keep_place(path: &Path, cursor: Cursor, synced: bool) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    writeln!(file, "{} {} {}", cursor.device, cursor.inode, cursor.offset)?;
-    if synced {
-        file.sync_data()?;
-    }
-    fs::rename(&new, path)?;
-    if synced && let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+fn write_place(cursor: Cursor) -> String {
+    format!("{} {} {}", cursor.device, cursor.inode, cursor.offset)
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
+use std::io::Write as _;
+
 use super::*;
-use crate::journal::{Journal, Options, Position, Reader};
+use crate::journal::{Journal, Options, Position, Reader, RecordKind};
+use crate::postfix_log::record;
 use crate::session::{Intake, IntakeOptions};
 use tlsward_engine::facts::UnixTime;
+use tlsward_engine::ports::MtaLogEvent;
 
 struct At(UnixTime);
 
@@ -81,7 +85,7 @@ fn a_kill_between_the_look_and_the_journal_doubles_nothing() {
     let mut follower =
         Follower::new(&log, read_place(&fs::read_to_string(folder.path().join("place")).unwrap()));
     follower.look(|_| {}).unwrap();
-    keep_place(&folder.path().join("place"), follower.cursor().unwrap(), true).unwrap();
+    keep_place(&folder.path().join("place"), &write_place(follower.cursor().unwrap()), true).unwrap();
     assert_eq!(life(folder.path(), |feed| feed.look().unwrap()), [""; 0]);
 }
 

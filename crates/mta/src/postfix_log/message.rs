@@ -85,6 +85,24 @@ impl Message {
     }
 }
 
+/// The recipient's domain, where smtp(8) says of a mail that it was held back, or returned, because TLS was not what the
+/// policy asks for (Postfix's own codes 4.7.4 and 4.7.5).
+///
+/// Texts of strangers stand in such a line, the recipient's address first of all. Whoever forges one has a domain's
+/// record looked at, and nothing else.
+#[must_use]
+pub fn held_back(said: &str) -> Option<Text> {
+    let (queue_id, rest) = said.split_once(": to=<")?;
+    let is_id =
+        (5..=32).contains(&queue_id.len()) && queue_id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (address, rest) = rest.split_once(">, ")?;
+    let (_, rest) = rest.split_once(", dsn=")?;
+    let (code, rest) = rest.split_once(", status=")?;
+    let is_tls = matches!(code, "4.7.4" | "4.7.5" | "5.7.4" | "5.7.5");
+    let is_undone = rest.starts_with("deferred (") || rest.starts_with("bounced (");
+    if is_id && is_tls && is_undone { text::name(address.rsplit_once('@')?.1) } else { None }
+}
+
 impl Peer {
     /// Takes `host[address]` or `host[address]:port` off the front.
     fn take(text: &str) -> Option<(Self, &str)> {
@@ -216,6 +234,36 @@ mod tests {
         // Postfix with another digest: a certificate, but none that could be recognised.
         let md5 = "mx.test[127.0.0.2]:25: subject_CN=x, issuer=y, cert fingerprint=AA:BB";
         assert!(matches!(Message::parse(md5), Some(Message::Certificate { fingerprint: None, .. })));
+    }
+
+    #[test]
+    fn mail_that_tls_held_back_names_the_recipients_domain_and_other_mail_does_not() {
+        let line = |to: &str, code: &str, end: &str| {
+            format!(
+                "4cV1kz0Yy9z9s: to=<{to}>, relay=mx.b.test[192.0.2.1]:25, delay=0.1, delays=0/0/0.1/0, dsn={code}, {end}"
+            )
+        };
+        let deferred = "status=deferred (Server certificate not verified)";
+        for (said, domain) in [
+            (line("u@A.test", "4.7.5", deferred), Some("a.test")),
+            (line("\"x>, dsn=4.7.5\"@a.test", "4.7.5", deferred), None),
+            (
+                line(
+                    "u@a.test>, orig_to=<root",
+                    "4.7.4",
+                    "status=bounced (TLS is required, but was not offered)",
+                ),
+                Some("a.test"),
+            ),
+            (line("u@a.test", "4.4.1", "status=deferred (connect to mx.b.test: Connection refused)"), None),
+            (line("u@a.test", "5.7.1", "status=bounced (host mx.b.test said: 550 5.7.1 spam)"), None),
+            (line("u@a.test", "2.0.0", "status=sent (250 2.0.0 dsn=4.7.5, status=deferred (x))"), None),
+            (line("root", "4.7.5", deferred), None),
+            ("4cV1kz0Yy9z9s: to=<u@a.test>, dsn=4.7.5".to_owned(), None),
+            ("warning: x: to=<u@a.test>, relay=none, dsn=4.7.5, status=deferred (x)".to_owned(), None),
+        ] {
+            assert_eq!(held_back(&said).as_deref(), domain, "{said}");
+        }
     }
 
     #[test]

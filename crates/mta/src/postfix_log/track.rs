@@ -86,7 +86,7 @@ impl Tracker {
 }
 
 /// Postfix's SMTP and LMTP clients, under whatever `syslog_name`. Other daemons log sessions that came in.
-fn is_client(program: &str) -> bool {
+pub(super) fn is_client(program: &str) -> bool {
     matches!(program.rsplit('/').next(), Some("smtp" | "lmtp")) && program.contains('/')
 }
 

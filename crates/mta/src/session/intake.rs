@@ -6,7 +6,7 @@
 //! and tried again, and [`IntakeStats`] says so.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -48,9 +48,16 @@ pub struct IntakeStats {
     dropped: AtomicU64,
     failed_writes: AtomicU64,
     failed_syncs: AtomicU64,
+    is_failing: AtomicBool,
 }
 
 impl IntakeStats {
+    /// Whether the last write failed. What is taken meanwhile waits in memory, so that who can send it again is better
+    /// told to.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
     /// Records in the journal.
     pub fn appended(&self) -> u64 {
         self.appended.load(Ordering::Relaxed)
@@ -333,19 +340,49 @@ impl Shared {
         }
     }
 
-    /// Appends the group, again and again until the disk takes it; `None` if it does not and the intake is closed.
+    /// Appends the group, again and again until the disk takes it; `None` if it does not and the intake is closed. Trouble
+    /// is told once, and when it is over.
     fn append(&self, journal: &mut Journal, group: &Waiting) -> Option<Position> {
+        let dropped_before = self.stats.dropped();
+        let (mut is_told, mut is_loss_told) = (false, false);
         loop {
             match journal.append(group.records()) {
-                Ok(position) => return Some(position),
+                Ok(position) => {
+                    self.stats.is_failing.store(false, Ordering::Relaxed);
+                    if is_told {
+                        let lost = self.stats.dropped() - dropped_before;
+                        tracing::warn!(lost, "sessions are written to the journal again");
+                    }
+                    return Some(position);
+                }
                 Err(error) => {
                     self.stats.failed_writes.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(%error, "cannot write sessions to the journal; trying again");
+                    self.stats.is_failing.store(true, Ordering::Relaxed);
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::error!(
+                            %error,
+                            "cannot write sessions to the journal; they wait in memory, and it is tried again"
+                        );
+                    }
                 }
+            }
+            if self.stats.dropped() > dropped_before && !std::mem::replace(&mut is_loss_told, true) {
+                tracing::error!(
+                    "no more sessions fit into memory while the journal cannot be written: from now on sessions are lost, \
+                     and are in no report"
+                );
             }
             let waiting = lock(&self.waiting);
             if waiting.is_closed {
-                return journal.append(group.records()).ok();
+                let written = journal.append(group.records()).ok();
+                if written.is_none() {
+                    let records = group.records.len();
+                    tracing::error!(
+                        records,
+                        "the journal could not be written until the end: sessions are lost"
+                    );
+                }
+                return written;
             }
             let interval = self.options.retry_interval;
             drop(self.came.wait_timeout_while(waiting, interval, |waiting| !waiting.is_closed));

@@ -12,6 +12,7 @@ use super::flight::Flown;
 use crate::enforce::answer::NoPolicyWhy;
 use crate::enforce::status::{DomainStatus, LastFailure, PolicyStatus};
 use crate::facts::UnixTime;
+use crate::ports::DaneLine;
 
 /// What is known of a policy domain.
 #[derive(Debug, Default)]
@@ -77,7 +78,12 @@ impl Domain {
     }
 
     /// For pages and judging.
-    pub(super) fn status(&self, domain: &PolicyDomain, now: UnixTime) -> Option<DomainStatus> {
+    pub(super) fn status(
+        &self,
+        domain: &PolicyDomain,
+        dane: Option<DaneLine>,
+        now: UnixTime,
+    ) -> Option<DomainStatus> {
         let held = self.freshness.held().filter(|held| now <= held.expires_at().as_unix());
         let policy = held.map(|held| PolicyStatus {
             policy: Arc::clone(held.policy()),
@@ -87,8 +93,13 @@ impl Domain {
             refresh_at: held.refresh_at().as_unix(),
             failures: held.failures(),
         });
-        let is_known = policy.is_some() || self.last_failure.is_some();
-        is_known.then(|| DomainStatus { domain: domain.clone(), policy, last_failure: self.last_failure })
+        let is_known = policy.is_some() || dane.is_some() || self.last_failure.is_some();
+        is_known.then(|| DomainStatus {
+            domain: domain.clone(),
+            policy,
+            dane,
+            last_failure: self.last_failure,
+        })
     }
 }
 

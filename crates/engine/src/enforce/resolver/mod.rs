@@ -53,8 +53,8 @@ use crate::feed::{Feed, Teller};
 use crate::gate::{Gate, Gates};
 use crate::ports::{Clock, Policies, StoreError, World};
 
-/// Domains that a list looks at in one go.
-const LOOKED_AT_ONCE: usize = 1_000;
+/// Domains that are looked at in one go for a list: answers wait meanwhile.
+const LOOKS_AT_ONCE: usize = 1_000;
 
 /// Answers for next hops.
 pub struct Resolver<W, P, C> {
@@ -209,11 +209,11 @@ impl<W: World + 'static, P: Policies, C: Clock> Resolver<W, P, C> {
         async move { this.inner.forget(&domain).await }
     }
 
-    /// What is known of a policy domain, if a policy is in force or a fetch has failed.
+    /// What is known of a policy domain, if a policy is in force, DANE asks something, or a fetch has failed.
     #[must_use]
     pub fn status(&self, domain: &PolicyDomain) -> Option<DomainStatus> {
         let now = self.inner.clock.now();
-        self.inner.state().domains.get(domain)?.status(domain, now)
+        self.inner.state().status(domain, now)
     }
 
     /// The same for all, by name, of names after `after`.
@@ -222,28 +222,18 @@ impl<W: World + 'static, P: Policies, C: Clock> Resolver<W, P, C> {
     /// answers do not wait for a page.
     #[must_use]
     pub fn statuses(&self, after: Option<&PolicyDomain>, limit: usize) -> Vec<DomainStatus> {
-        use std::ops::Bound;
-
         let now = self.inner.clock.now();
-        let (mut found, mut after) = (Vec::new(), after.cloned());
-        while found.len() < limit {
-            let state = self.inner.state();
-            let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-            let mut looked_at = state.domains.range::<PolicyDomain, _>((from, Bound::Unbounded));
-            let (mut last, mut left) = (None, LOOKED_AT_ONCE);
-            while left > 0
-                && found.len() < limit
-                && let Some((domain, entry)) = looked_at.next()
-            {
-                found.extend(entry.status(domain, now));
-                (last, left) = (Some(domain.clone()), left - 1);
-            }
-            if last.is_none() {
+        let (mut statuses, mut after) = (Vec::new(), after.cloned());
+        while statuses.len() < limit {
+            let bounds = (limit - statuses.len(), LOOKS_AT_ONCE);
+            let (found, next) = self.inner.state().statuses(after.as_ref(), bounds, now);
+            statuses.extend(found);
+            after = next;
+            if after.is_none() {
                 break;
             }
-            after = last;
         }
-        found
+        statuses
     }
 
     /// Domains whose answers have changed, from now on: what was told for their next hops before is out of date.

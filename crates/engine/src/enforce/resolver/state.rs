@@ -5,6 +5,7 @@
 //! of them goes what is remembered of a domain without a policy; a policy goes only when it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use futures_channel::oneshot;
@@ -17,9 +18,10 @@ use mta_sts::record::PolicyId;
 use super::domain::{Domain, heeded, large};
 use super::flight::MOST_SECS;
 use crate::enforce::answer::{Answer, DaneWhy, NoPolicyWhy, Why};
-use crate::enforce::decision::{Sts, decide};
+use crate::enforce::decision::{Sts, dane_line, decide};
 use crate::enforce::mail_facts::DaneSeen;
 use crate::enforce::next_hop::NextHop;
+use crate::enforce::status::DomainStatus;
 use crate::facts::UnixTime;
 use crate::ports::MtaPolicy;
 
@@ -308,6 +310,37 @@ impl State {
     /// When the next domain has to be looked after.
     pub(super) fn next_wake(&self) -> Option<UnixTime> {
         self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// What is known of a domain, for whoever shows it or judges by it.
+    pub(super) fn status(&self, domain: &PolicyDomain, now: UnixTime) -> Option<DomainStatus> {
+        self.status_of(domain, self.domains.get(domain)?, now)
+    }
+
+    /// The same for up to `limit` domains behind `after`, in the order of their names; at most `looks` are looked at. With
+    /// the domain to go on behind, if there may be more.
+    pub(super) fn statuses(
+        &self,
+        after: Option<&PolicyDomain>,
+        (limit, looks): (usize, usize),
+        now: UnixTime,
+    ) -> (Vec<DomainStatus>, Option<PolicyDomain>) {
+        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let (mut found, mut looked) = (Vec::new(), 0);
+        for (domain, entry) in self.domains.range::<PolicyDomain, _>(range) {
+            found.extend(self.status_of(domain, entry, now));
+            looked += 1;
+            if found.len() >= limit || looked >= looks {
+                return (found, Some(domain.clone()));
+            }
+        }
+        (found, None)
+    }
+
+    fn status_of(&self, domain: &PolicyDomain, entry: &Domain, now: UnixTime) -> Option<DomainStatus> {
+        let hop = self.hops.get(&NextHop::of_domain(domain.clone()));
+        let dane = hop.and_then(|hop| hop.seen.as_ref()).and_then(dane_line);
+        entry.status(domain, dane, now)
     }
 
     /// How many next hops are remembered, and how many policies.

@@ -110,7 +110,9 @@ impl Steps {
         }
         self.begin_ending();
         let desired = self.state.desired();
-        if self.state.is_unwritten && desired.id == DesiredText::Leave {
+        // What was written may have been lost: while nothing comes on it is written again.
+        let is_lost = matches!(self.state.phase, Phase::Showing { .. }) && self.state.trouble.failures > 0;
+        if (self.state.is_unwritten || is_lost) && desired.id == DesiredText::Leave {
             self.actions.push(Action::Apply(desired));
         }
         match self.state.phase {
@@ -174,7 +176,9 @@ impl Steps {
                 self.actions.push(Action::Resolve(Rule::PolicyDrift, "The policy is served as it is to be."));
             }
             (Phase::Quiet, BodySeen::NotYet(text)) => {
-                self.actions.push(Action::Raise(Rule::PolicyDrift, text))
+                // Perhaps the host's records are gone: with the next look at the records they are written again.
+                self.state.is_unwritten = true;
+                self.actions.push(Action::Raise(Rule::PolicyDrift, text));
             }
             // Perhaps it is this side that sees nothing: no drift was seen.
             (Phase::Quiet, BodySeen::Unknown(_)) => {}
@@ -332,7 +336,7 @@ impl Steps {
                 match self.state.phase {
                     Phase::Announcing { .. } => self.actions.push(Action::LookAtRecords),
                     Phase::Leaving => {
-                        self.actions.extend([Action::ended(&self.state, self.now), Action::Forget])
+                        self.actions.extend([Action::ended(&self.state, self.now), Action::Forget]);
                     }
                     Phase::Quiet | Phase::Showing { .. } | Phase::Ending { .. } => {}
                 }

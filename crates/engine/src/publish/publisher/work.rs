@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use super::super::action::Action;
 use super::super::command::{Command, command};
 use super::super::ledger::Entry;
-use super::super::publication::{Desired, Publication};
+use super::super::publication::{Desired, DesiredText, Publication};
 use super::super::step::{At, Observation, step};
 use super::{Inner, OrderError};
 use crate::alert::Rule;
@@ -181,12 +181,20 @@ where
     async fn act(&self, domain: &str, action: Action) -> Result<Option<Observation>, Stop> {
         match action {
             Action::Apply(desired) => {
-                let Some(state) = self.read_or_tell(domain).await? else { return Err(Stop) };
-                if state.desired() != desired {
-                    // An order came between: what is wanted now is asked for in the next round.
-                    return Err(Stop);
-                }
-                let result = self.apply(&state, &desired).await;
+                let work = async {
+                    let Some(state) = self.read_or_tell(domain).await? else { return Err(Stop) };
+                    if state.desired() != desired {
+                        // An order came between: what is wanted now is asked for in the next round.
+                        return Err(Stop);
+                    }
+                    Ok(self.apply(&state, &desired).await)
+                };
+                // While a record is taken away no order brings it back: orders wait. Anything else that is written late does
+                // no harm, and is seen.
+                let result = match desired.id {
+                    DesiredText::Absent => self.changing.within(domain.to_owned(), work).await?,
+                    DesiredText::Leave | DesiredText::Is(_) => work.await?,
+                };
                 Ok(Some(Observation::Applied { desired, result }))
             }
             Action::LookAtRecords => {

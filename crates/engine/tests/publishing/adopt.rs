@@ -136,7 +136,8 @@ fn a_domain_whose_announced_policy_cannot_be_read_is_refused() {
             exchange.outcome = Err(HttpsFailure::Tls(TlsFailure::Alert("unrecognized_name".to_owned())));
         });
     };
-    let cases: [(&str, &dyn Fn(&mut Fake)); 6] = [
+    type Spoil<'s> = &'s dyn Fn(&mut Fake);
+    let cases: [(&str, Spoil<'_>); 6] = [
         ("no address", &absent),
         ("404", &status),
         ("a page", &nonsense),

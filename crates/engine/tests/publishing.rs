@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-#[path = "publish/adopt.rs"]
+#[path = "publishing/adopt.rs"]
 mod adopt;
 #[allow(dead_code, reason = "shared with the tests of the check, which need more of it")]
 #[path = "check/chains.rs"]
 mod chains;
-#[path = "publish/drift.rs"]
+#[path = "publishing/drift.rs"]
 mod drift;
 #[allow(dead_code, reason = "shared with the tests of the check, which need more of it")]
 #[path = "check/fake.rs"]

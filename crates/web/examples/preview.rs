@@ -24,6 +24,7 @@ async fn main() {
     let metrics = Metrics::register(&mut registry);
     let pages = Pages {
         evidence: Arc::new(shelf),
+        publishing: Some(Arc::new(fake::published::published("x"))),
         outbound,
         clock: fake::Stopped,
         site: Site {

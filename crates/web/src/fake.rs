@@ -2,6 +2,8 @@
 
 #[path = "fake_outbound.rs"]
 pub(crate) mod outbound;
+#[path = "fake_published.rs"]
+pub(crate) mod published;
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

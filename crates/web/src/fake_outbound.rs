@@ -4,9 +4,9 @@ use tls_rpt::tally::{AppliedPolicy, Failure, PolicyTally, Tally};
 use tls_rpt::{PolicyType, ResultType, Text};
 use tlsward_engine::facts::UnixTime;
 use tlsward_engine::ports::{
-    Added, AlertLine, AnswerLine, DayRange, Delta, FetchFailureLine, HeldLine, JournalPlace, LeaseAsk,
-    Outbox, Outgoing, OutgoingLine, OutgoingQuery, OutgoingState, OutgoingSum, PolicyBook, PolicyLine,
-    ReportKey, RuaHealth, Settlement, StoreError,
+    Added, AlertLine, AnswerLine, DaneLine, DayRange, Delta, FetchFailureLine, HeldLine, JournalPlace,
+    LeaseAsk, Outbox, Outgoing, OutgoingLine, OutgoingQuery, OutgoingState, OutgoingSum, PolicyBook,
+    PolicyLine, ReportKey, RuaHealth, Settlement, StoreError,
 };
 use tlsward_engine::report::{Attempt, BounceSecret, Identity, Progress, Settings};
 
@@ -241,11 +241,28 @@ pub(crate) fn book(text: &str) -> Book {
         why: format!("{why} {text}"),
         good_until: NOW + 300,
     };
-    let line =
-        |domain: &str, held, failure, answer| PolicyLine { domain: domain.to_owned(), held, failure, answer };
+    let line = |domain: &str, held, failure, answer| PolicyLine {
+        domain: domain.to_owned(),
+        held,
+        dane: None,
+        failure,
+        answer,
+    };
+    let dane = |domain: &str, held, usable, answer| PolicyLine {
+        dane: Some(DaneLine { usable, hosts: 3 }),
+        ..line(domain, held, None, answer)
+    };
     let failure = FetchFailureLine { at: NOW - 600, text: format!("policy host cannot be reached {text}") };
     Book {
         lines: vec![
+            dane(
+                "both.example",
+                Some(held("enforce", 0)),
+                2,
+                Some(answer("dane-only", "2 of 3 MX hosts have usable TLSA records.")),
+            ),
+            dane("dane-unusable.example", None, 0, None),
+            dane("dane.example", None, 3, Some(answer("dane", "The domain has no MTA-STS record."))),
             line(
                 "enforcing.example",
                 Some(held("enforce", 0)),

@@ -6,8 +6,10 @@
 
 mod items;
 mod outbound;
+mod published;
 
 pub(crate) use outbound::policy_routes;
+pub(crate) use published::routes as published_routes;
 
 use std::sync::Arc;
 

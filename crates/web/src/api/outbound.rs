@@ -273,6 +273,8 @@ async fn sessions<S: Outbox, C: Clock>(
 #[derive(Serialize)]
 struct Policy {
     domain: String,
+    policy_types: Vec<&'static str>,
+    dane: Option<Dane>,
     mode: Option<&'static str>,
     id: Option<String>,
     fetched_at: Option<String>,
@@ -284,6 +286,13 @@ struct Policy {
     level: Option<String>,
     why: Option<String>,
     good_until: Option<String>,
+}
+
+/// MX hosts with signed TLSA records.
+#[derive(Serialize)]
+struct Dane {
+    usable: usize,
+    hosts: usize,
 }
 
 #[derive(Serialize)]
@@ -305,6 +314,9 @@ impl Policy {
         let (held, failure, answer) = (line.held.as_ref(), line.failure.as_ref(), line.answer.as_ref());
         Self {
             domain: line.domain.clone(),
+            // In the words of RFC 8460 §4.2.
+            policy_types: held.map(|_| "sts").into_iter().chain(line.dane.map(|_| "tlsa")).collect(),
+            dane: line.dane.map(|dane| Dane { usable: dane.usable, hosts: dane.hosts }),
             mode: held.map(|held| held.mode),
             id: held.map(|held| held.id.clone()),
             fetched_at: held.map(|held| times::rfc3339(held.fetched_at)),

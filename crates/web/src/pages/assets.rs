@@ -1,5 +1,5 @@
-//! The style sheet and the icon, from memory. The style sheet's name holds a digest of its content, so that it may be kept for
-//! ever and yet never be an old one.
+//! The style sheet, the one script and the icon, from memory. The names of the first two hold a digest of their content, so that
+//! they may be kept for ever and yet never be an old one.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -14,27 +14,38 @@ use super::failure::{Failure, PageFailure};
 const CSS: &str = include_str!("../../assets/tlsward.css");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
-static CSS_PATH: LazyLock<String> = LazyLock::new(|| {
-    let mut path = String::from("/assets/tlsward-");
-    for byte in Sha256::digest(CSS.as_bytes()).iter().take(8) {
+const COPY: &str = include_str!("../../assets/copy.js");
+
+static CSS_PATH: LazyLock<String> = LazyLock::new(|| path("tlsward", CSS, "css"));
+static COPY_PATH: LazyLock<String> = LazyLock::new(|| path("copy", COPY, "js"));
+
+fn path(name: &str, content: &str, kind: &str) -> String {
+    let mut path = format!("/assets/{name}-");
+    for byte in Sha256::digest(content.as_bytes()).iter().take(8) {
         let _ = write!(path, "{byte:02x}");
     }
-    path.push_str(".css");
+    let _ = write!(path, ".{kind}");
     path
-});
+}
 
 /// Where the style sheet is.
 pub(super) fn css_path() -> &'static str {
     &CSS_PATH
 }
 
+/// Where the script is that copies texts.
+pub(super) fn copy_path() -> &'static str {
+    &COPY_PATH
+}
+
 pub(super) async fn serve(Path(name): Path<String>) -> Result<Response, PageFailure> {
-    if css_path().strip_prefix("/assets/") == Some(name.as_str()) {
-        let headers = [
-            (CONTENT_TYPE, "text/css; charset=utf-8"),
-            (CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        ];
-        return Ok((headers, CSS).into_response());
+    let kept =
+        [(css_path(), "text/css; charset=utf-8", CSS), (copy_path(), "text/javascript; charset=utf-8", COPY)];
+    for (path, kind, content) in kept {
+        if path.strip_prefix("/assets/") == Some(name.as_str()) {
+            let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+            return Ok((headers, content).into_response());
+        }
     }
     if name == "icon.svg" {
         return Ok(icon().await);

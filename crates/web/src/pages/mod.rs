@@ -1,6 +1,7 @@
 //! The pages, the JSON API, the metrics and the probes: everything that a person or a program of the owner reads.
 //!
-//! Rendered on the server, no script at all, and a content policy that would let none run. They only read: no request
+//! Rendered on the server, without script, and with a content policy that would let none run, but for the buttons that copy a
+//! text on the page of a [`published`] domain. They only read: no request
 //! changes anything, and every method but GET and HEAD is refused. What strangers wrote into their reports goes
 //! through [`shown`] and the templates' escaping before it gets into a page. What can fail: the store; the answer is then a
 //! page (or a problem document) that says so.
@@ -20,6 +21,7 @@ mod plot;
 pub(crate) mod policies;
 pub(crate) mod preview;
 mod probes;
+pub(crate) mod published;
 mod raw;
 mod report;
 mod reports;
@@ -45,7 +47,7 @@ use axum::routing::get;
 use http::Request;
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
-use tlsward_engine::ports::{Checks, Clock, DayRange, Evidence, Outbox, PolicyBook};
+use tlsward_engine::ports::{Checks, Clock, DayRange, Evidence, Outbox, PolicyBook, PublishedBook};
 use tlsward_engine::report::Settings;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -98,11 +100,13 @@ impl Default for Limits {
 }
 
 /// What the pages are made from.
-pub struct Pages<S, C, B> {
+pub struct Pages<S, C, B, P> {
     /// What reports say, what checks found, what is sent.
     pub evidence: Arc<S>,
     /// The outbound side.
     pub outbound: Outbound<B>,
+    /// One's own domains; `None`: nothing is published.
+    pub publishing: Option<Arc<P>>,
     /// The time of day.
     pub clock: C,
     /// What the pages say about the server itself.
@@ -137,11 +141,12 @@ pub(crate) struct App<S, C> {
 }
 
 /// Every page and end point, guarded: for [`serve`], and for tests without a socket.
-pub fn router<S, C, B>(pages: Pages<S, C, B>) -> Router
+pub fn router<S, C, B, P>(pages: Pages<S, C, B, P>) -> Router
 where
     S: Evidence + Checks + Outbox,
     C: Clock,
     B: PolicyBook,
+    P: PublishedBook,
 {
     let main_cf = MainCf::new(&pages.outbound);
     let app = Arc::new(App {
@@ -159,7 +164,10 @@ where
         time: pages.limits.time,
     });
     let desk = Arc::new(policies::Desk { app: Arc::clone(&app), book: pages.outbound.policies });
-    let api = api::routes::<S, C>().merge(api::policy_routes(Arc::clone(&desk)));
+    let published = Arc::new(published::Desk { app: Arc::clone(&app), book: pages.publishing });
+    let api = api::routes::<S, C>()
+        .merge(api::policy_routes(Arc::clone(&desk)))
+        .merge(api::published_routes(Arc::clone(&published)));
     Router::new()
         .route("/", get(front::show::<S, C>))
         .route("/start", get(start::show::<S, C>))
@@ -176,6 +184,7 @@ where
         .route("/outgoing/{id}/json", get(outgoing::download::<S, C>))
         .route("/sessions", get(sessions::show::<S, C>))
         .merge(policies::routes(desk))
+        .merge(published::routes(published))
         .route("/about", get(about::show))
         .route("/assets/{name}", get(assets::serve))
         .route("/favicon.ico", get(assets::icon))
@@ -189,9 +198,9 @@ where
 }
 
 /// Serves the pages on `listener` until `shutdown` says stop.
-pub async fn serve<S, C, B>(
+pub async fn serve<S, C, B, P>(
     listener: TcpListener,
-    pages: Pages<S, C, B>,
+    pages: Pages<S, C, B, P>,
     sources: Sources,
     tls: Option<Arc<TlsConfig>>,
     shutdown: Shutdown,
@@ -199,6 +208,7 @@ pub async fn serve<S, C, B>(
     S: Evidence + Checks + Outbox,
     C: Clock,
     B: PolicyBook,
+    P: PublishedBook,
 {
     let connections = pages.limits.connections.clone();
     let desk = Arc::new(Desk(router(pages)));
@@ -247,6 +257,7 @@ pub(crate) enum Place {
     Reports,
     SetAside,
     Checks,
+    Published,
     Policies,
     Sessions,
     Outgoing,

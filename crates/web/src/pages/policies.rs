@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use serde::Deserialize;
 use tlsward_engine::facts::UnixTime;
-use tlsward_engine::ports::{AlertLine, Clock, Evidence, PolicyBook, PolicyLine};
+use tlsward_engine::ports::{AlertLine, Clock, DaneLine, Evidence, PolicyBook, PolicyLine};
 
 use super::domain::encoded;
 use super::failure::Failure;
@@ -70,6 +70,7 @@ struct Line {
     domain: Shown,
     href: String,
     mode: Option<Mode>,
+    dane: Option<Dane>,
     id: Shown,
     level: Option<Level>,
     why: Option<Shown>,
@@ -86,6 +87,12 @@ struct Level {
     text: Shown,
     /// One of its own words.
     is_token: bool,
+}
+
+/// What DANE asks of the domain's MX hosts.
+struct Dane {
+    hosts: String,
+    text: String,
 }
 
 struct Mode {
@@ -175,6 +182,7 @@ fn line(line: &PolicyLine, now: UnixTime) -> Line {
         domain: Shown::line(&line.domain),
         href: format!("/policies/{}", encoded(&line.domain)),
         mode: held.map(|held| mode(held.mode)),
+        dane: line.dane.map(dane),
         id: Shown::maybe(held.map(|held| held.id.as_str())),
         level: line.answer.as_ref().map(|answer| level(&answer.level)),
         why: line.answer.as_ref().map(|answer| Shown::block(&answer.why)),
@@ -198,6 +206,21 @@ fn level(token: &str) -> Level {
         token => (token, true),
     };
     Level { text: Shown::line(text), is_token }
+}
+
+fn dane(line: DaneLine) -> Dane {
+    let DaneLine { usable, hosts } = line;
+    if usable == 0 {
+        let text = "MX hosts have signed TLSA records of which none can be used: mail to these goes over TLS, whatever \
+                    their certificate.";
+        return Dane { hosts: "no usable record".to_owned(), text: text.to_owned() };
+    }
+    let of = format!("{usable} of {hosts} MX {}", if hosts == 1 { "host" } else { "hosts" });
+    let verb = if usable == 1 { "has" } else { "have" };
+    let text = format!(
+        "{of} {verb} TLSA records that can be used: such a host gets mail only if these name its certificate."
+    );
+    Dane { hosts: of, text }
 }
 
 fn mode(token: &'static str) -> Mode {

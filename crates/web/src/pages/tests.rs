@@ -14,6 +14,7 @@ use tower::ServiceExt;
 
 use super::{Limits, Outbound, Pages, Site, router};
 use crate::fake::outbound::{self, Book};
+use crate::fake::published::Published;
 use crate::fake::{Shelf, Stopped, domain, full_shelf};
 use crate::metrics::Metrics;
 
@@ -21,9 +22,10 @@ use crate::metrics::Metrics;
 const HOSTILE: &str = "\" onmouseover=\"alert(3)\"'><svg onload=alert(2)><img src=x onerror=alert(1)>{{7*7}}\u{202e}\0</title></textarea>";
 
 mod outbound_tests;
+mod published_tests;
 
 /// With an outbound side if the shelf has something to show of it.
-fn pages(shelf: Shelf) -> Pages<Shelf, Stopped, Book> {
+fn pages(shelf: Shelf) -> Pages<Shelf, Stopped, Book, Published> {
     let outbound = if shelf.outgoing.is_empty() {
         Outbound::default()
     } else {
@@ -38,6 +40,7 @@ fn pages(shelf: Shelf) -> Pages<Shelf, Stopped, Book> {
     Pages {
         evidence: Arc::new(shelf),
         outbound,
+        publishing: None,
         clock: Stopped,
         site: Site {
             listen: "127.0.0.1:8460".parse().unwrap(),

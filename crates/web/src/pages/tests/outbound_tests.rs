@@ -234,6 +234,8 @@ async fn a_policy_shows_why_the_answer_is_what_it_is_how_fresh_it_is_and_what_fa
         "due now",
         "failed 4 in a row",
         "no policy",
+        "DANE <span class=\"quiet\">3 of 3 MX hosts</span>",
+        "DANE <span class=\"quiet\">no usable record</span>",
         "not asked now",
         "nothing: its own default holds",
         "to try later",
@@ -250,12 +252,28 @@ async fn a_policy_shows_why_the_answer_is_what_it_is_how_fresh_it_is_and_what_fa
     ] {
         assert!(page.contains(text), "{text}\n{page}");
     }
-    let first = get(&site, "/api/v1/policies?limit=1").await.json();
+    for (domain, texts) in [
+        (
+            "both.example",
+            &["MTA-STS <span class=\"state good\">enforce", "2 of 3 MX hosts have TLSA records"][..],
+        ),
+        ("dane.example", &["no MTA-STS policy", "3 of 3 MX hosts have TLSA records", "<code>dane</code>"]),
+        ("dane-unusable.example", &["of which none can be used"]),
+    ] {
+        let page = get(&site, &format!("/policies/{domain}")).await.body;
+        texts.iter().for_each(|text| assert!(page.contains(text), "{text}\n{page}"));
+    }
+    let dane = get(&site, "/api/v1/policies?limit=2").await.json();
+    assert_eq!(dane["next_cursor"], "dane-unusable.example");
+    let kinds = |item: &Value| (item["policy_types"].clone(), item["dane"].clone());
+    assert_eq!(kinds(&dane["items"][0]), (json!(["sts", "tlsa"]), json!({"usable": 2, "hosts": 3})));
+    assert_eq!(kinds(&dane["items"][1]), (json!(["tlsa"]), json!({"usable": 0, "hosts": 3})));
+    let first = get(&site, "/api/v1/policies?limit=1&cursor=dane.example").await.json();
     assert_eq!(first["next_cursor"], "enforcing.example");
     assert_eq!(
         first["items"][0],
         json!({
-            "domain": "enforcing.example", "mode": "enforce", "id": "20261124",
+            "domain": "enforcing.example", "policy_types": ["sts"], "dane": null, "mode": "enforce", "id": "20261124",
             "fetched_at": "2026-11-23T11:00:00Z", "expires_at": "2026-11-30T12:00:00Z", "refresh_at": "2026-11-24T13:06:40Z",
             "failures": 0, "last_failure": null, "last_failure_at": null,
             "level": "secure", "why": "The domain's MTA-STS policy is enforced. DANE does not apply. 20261124",

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and how it is explained.
 
+pub(crate) mod domain;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -53,6 +55,25 @@ pub(crate) enum Command {
     /// For a sender that holds no policy yet: whoever holds one keeps to it until its max_age has run out.
     #[command(after_help = POLICY_HELP)]
     Policy(Policy),
+
+    /// Publish MTA-STS and TLSRPT for your own domains: add them, see how they stand, change their MX hosts, let them go.
+    ///
+    /// Each command is carried out by the running server, which does the rest by itself and in the right order: records, policy
+    /// and certificate. `plan` says what is done next, by whom and when.
+    #[command(after_help = domain::HELP)]
+    Domain {
+        /// What to do.
+        #[command(subcommand)]
+        what: domain::Domain,
+    },
+
+    /// Write the policies and records of the running server as files, for another web server or DNS.
+    #[command(after_help = domain::EXPORT_HELP)]
+    Export {
+        /// The folder; made if it is missing.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 
     /// Print what sending reports needs from you.
     #[command(after_help = REPORT_HELP)]

@@ -27,6 +27,8 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 pub(crate) struct Open {
     /// DNS, HTTPS and SMTP.
     pub(crate) net: NetWorld<Resolver>,
+    /// Which addresses names may lead to.
+    pub(crate) guard: Guard,
     /// What certificates are judged by.
     pub(crate) roots: Arc<TrustRoots>,
 }
@@ -71,7 +73,7 @@ fn prepare(settings: &Net) -> anyhow::Result<Open> {
     let smtp = SmtpClient::new(SmtpConfig {
         port: settings.smtp_port,
         ehlo_name,
-        guard,
+        guard: guard.clone(),
         per_address,
         ..SmtpConfig::default()
     })
@@ -79,6 +81,7 @@ fn prepare(settings: &Net) -> anyhow::Result<Open> {
     let roots = Roots::load(settings.trust_roots.as_deref()).context("[net] trust_roots")?;
     Ok(Open {
         net: NetWorld { dns: resolver, https, smtp },
+        guard,
         roots: Arc::new(TrustRoots::from_readable(&roots.certificates)),
     })
 }

@@ -46,7 +46,7 @@ fn usage_errors_exit_with_64() {
 fn an_unknown_key_is_named_with_file_line_column_and_its_neighbour() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tlsward.toml");
-    std::fs::write(&file, "[web]\n[receive.smtp]\n  recipient = []\n[publish]\n").unwrap();
+    std::fs::write(&file, "[web]\n[receive.smtp]\n  recipient = []\n[receive.maildir]\n").unwrap();
     let ran = tlsward().arg("serve").arg("--config").arg(&file).output().unwrap();
     assert_eq!(ran.status.code(), Some(78));
     let shown = file.display();
@@ -54,7 +54,7 @@ fn an_unknown_key_is_named_with_file_line_column_and_its_neighbour() {
         String::from_utf8(ran.stderr).unwrap(),
         format!(
             "tlsward: {shown}:3:3: unknown key 'recipient' in [receive.smtp]; did you mean 'recipients'?\n\
-             tlsward: {shown}:4:2: table [publish] belongs to a later version and is not supported yet; remove it\n"
+             tlsward: {shown}:4:10: table [receive.maildir] belongs to a later version and is not supported yet; remove it\n"
         )
     );
     assert!(ran.stdout.is_empty());
@@ -97,6 +97,20 @@ fn completions_and_manual_pages_are_written() {
     let expected = [
         "tlsward-check.1",
         "tlsward-completions.1",
+        "tlsward-domain-add.1",
+        "tlsward-domain-adopt.1",
+        "tlsward-domain-advance.1",
+        "tlsward-domain-group.1",
+        "tlsward-domain-list.1",
+        "tlsward-domain-mx-add.1",
+        "tlsward-domain-mx-remove.1",
+        "tlsward-domain-mx.1",
+        "tlsward-domain-plan.1",
+        "tlsward-domain-reannounce.1",
+        "tlsward-domain-remove.1",
+        "tlsward-domain-show.1",
+        "tlsward-domain.1",
+        "tlsward-export.1",
         "tlsward-man.1",
         "tlsward-policy-forget.1",
         "tlsward-policy-refresh.1",

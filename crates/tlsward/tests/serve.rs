@@ -4,141 +4,32 @@
 
 #[expect(dead_code, reason = "each test program uses its own part")]
 mod program;
+#[expect(dead_code, reason = "each test program uses its own part")]
+#[path = "program/server.rs"]
+mod server;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use program::{feed, fixtures, tlsward};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use server::{PATIENCE, Server};
 
-/// Longer than anything takes: only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A running server, killed when dropped.
-struct Server {
-    child: Child,
-    out: Receiver<String>,
-    err: Receiver<String>,
-    /// What it said when it started.
-    greeting: String,
+fn get(server: &Server, path: &str) -> (u16, String) {
+    server.http("Pages", &format!("GET {path} HTTP/1.1"), b"")
 }
 
-/// Every line of a stream, as it comes.
-fn follow(stream: impl std::io::Read + Send + 'static) -> Receiver<String> {
-    let (sender, lines) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
-}
-
-impl Server {
-    fn start(config: &Path) -> Self {
-        let mut child = tlsward()
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
-            .args(["--log", "debug"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let out = follow(child.stdout.take().unwrap());
-        let err = follow(child.stderr.take().unwrap());
-        let mut server = Self { child, out, err, greeting: String::new() };
-        loop {
-            match server.out.recv_timeout(PATIENCE) {
-                Ok(line) if line.starts_with("Ctrl-C") => return server,
-                Ok(line) => server.greeting.push_str(&format!("{line}\n")),
-                Err(_) => panic!("no greeting: {:?}", server.err.try_iter().collect::<Vec<_>>()),
-            }
-        }
-    }
-
-    /// What the greeting says after these words.
-    fn place(&self, what: &str) -> &str {
-        let line = self.greeting.lines().find_map(|line| line.trim_start().strip_prefix(what));
-        line.expect(what).trim()
-    }
-
-    fn pages(&self) -> String {
-        self.place("Pages").trim_start_matches("http://").trim_end_matches('/').to_owned()
-    }
-
-    fn post_address(&self) -> String {
-        self.place("Reports by POST").trim_start_matches("http://").trim_end_matches("/v1/tlsrpt").to_owned()
-    }
-
-    /// Waits until the log says this.
-    fn wait_for(&self, part: &str) {
-        loop {
-            let line =
-                self.err.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the log never said {part}"));
-            if line.contains(part) {
-                return;
-            }
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Stops it as a service manager does; how it ended, and its last words.
-    fn stop(mut self) -> (Option<i32>, String) {
-        self.signal(Signal::TERM);
-        let ended = self.child.wait().unwrap();
-        (ended.code(), self.err.iter().collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// One HTTP request; status and body.
-fn http(address: &str, head: &str, body: &[u8]) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "{head}\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    )
-    .unwrap();
-    stream.write_all(body).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-}
-
-fn get(address: &str, path: &str) -> (u16, String) {
-    http(address, &format!("GET {path} HTTP/1.1"), b"")
-}
-
-fn post(address: &str, report: &str) -> u16 {
+fn post(server: &Server, report: &str) -> u16 {
     let report = fs::read(fixtures().join(report)).unwrap();
-    http(address, "POST /v1/tlsrpt HTTP/1.1\r\ncontent-type: application/tlsrpt+json", &report).0
+    let head = "POST /v1/tlsrpt HTTP/1.1\r\ncontent-type: application/tlsrpt+json";
+    server.http("Reports by POST", head, &report).0
 }
 
 /// Sends a mail; the reply to its end.
-fn mail(address: &str, body: &str) -> String {
-    let stream = TcpStream::connect(address).unwrap();
+fn mail(server: &Server, body: &str) -> String {
+    let stream = TcpStream::connect(server.address("Reports by mail")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut reply = || loop {
@@ -178,10 +69,8 @@ fn configured(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, file)
 }
 
-fn ids(pages: &str) -> Vec<String> {
-    let (status, body) = get(pages, "/api/v1/reports");
-    assert_eq!(status, 200, "{body}");
-    let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+fn ids(server: &Server) -> Vec<String> {
+    let list = server.asked("reports");
     let items = list["items"].as_array().unwrap();
     items.iter().map(|item| item["report_id"].as_str().unwrap().to_owned()).collect()
 }
@@ -191,16 +80,14 @@ fn ids(pages: &str) -> Vec<String> {
 fn reports_on_every_road_are_taken_shown_and_there_after_a_restart() {
     let (folder, file) = configured(ANY_PORT);
     let server = Server::start(&file);
-    let pages = server.pages();
-    assert_eq!(get(&pages, "/readyz").0, 200);
-    assert_eq!(get(&pages, "/healthz").0, 200);
-    assert_eq!(get(&pages, "/").0, 200);
+    assert_eq!(get(&server, "/readyz").0, 200);
+    assert_eq!(get(&server, "/healthz").0, 200);
+    assert_eq!(get(&server, "/").0, 200);
 
-    assert_eq!(post(&server.post_address(), "clean.json"), 201);
-    assert_eq!(post(&server.post_address(), "clean.json"), 200, "a copy");
-    assert_eq!(post(&server.post_address(), "no-report.json"), 202, "kept and set aside");
-    let smtp = server.place("Reports by mail").split(' ').next().unwrap().to_owned();
-    let kept = mail(&smtp, &report_mail());
+    assert_eq!(post(&server, "clean.json"), 201);
+    assert_eq!(post(&server, "clean.json"), 200, "a copy");
+    assert_eq!(post(&server, "no-report.json"), 202, "kept and set aside");
+    let kept = mail(&server, &report_mail());
     assert!(kept.starts_with("250 "), "{kept}");
     server.wait_for("mail filed");
     let piped = feed(
@@ -209,8 +96,8 @@ fn reports_on_every_road_are_taken_shown_and_there_after_a_restart() {
     );
     assert_eq!((piped.code, piped.err.as_str()), (Some(0), ""));
     server.wait_for("mail filed");
-    assert_eq!(ids(&pages), ["calm-3", "calm-2", "calm-1"]);
-    let metrics = get(&pages, "/metrics").1;
+    assert_eq!(ids(&server), ["calm-3", "calm-2", "calm-1"]);
+    let metrics = server.metrics();
     for (road, outcome, count) in [
         ("https", "stored", 1),
         ("https", "duplicate", 1),
@@ -224,15 +111,13 @@ fn reports_on_every_road_are_taken_shown_and_there_after_a_restart() {
 
     let mode = fs::metadata(folder.path().join("data")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
-    let (code, last_words) = server.stop();
-    assert_eq!(code, Some(0), "{last_words}");
+    server.stop();
     assert!(!folder.path().join("data/control.sock").exists());
 
     let server = Server::start(&file);
-    assert_eq!(ids(&server.pages()), ["calm-3", "calm-2", "calm-1"]);
+    assert_eq!(ids(&server), ["calm-3", "calm-2", "calm-1"]);
     server.signal(Signal::INT);
-    let mut server = server;
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    server.ended();
 }
 
 #[test]
@@ -244,8 +129,8 @@ fn mail_received_while_no_server_runs_waits_in_the_spool_folder() {
     assert_eq!(fs::read_dir(&spool).unwrap().count(), 1);
     let server = Server::start(&file);
     server.wait_for("mail filed");
-    assert_eq!(ids(&server.pages()), ["calm-2"]);
-    assert_eq!(server.stop().0, Some(0));
+    assert_eq!(ids(&server), ["calm-2"]);
+    server.stop();
     assert_eq!(fs::read_dir(&spool).unwrap().count(), 0);
 }
 
@@ -270,7 +155,7 @@ fn a_second_server_on_the_same_data_or_address_says_what_is_taken() {
     assert_eq!(second.code, Some(1));
     assert!(second.err.contains("tlsward.db"), "{}", second.err);
 
-    let taken = server.pages();
+    let taken = server.address("Pages");
     let (_other, file) = configured(&format!("[web]\nlisten = '{taken}'\n"));
     let third = feed(tlsward().args(["serve", "--config"]).arg(&file), b"");
     assert_eq!(third.code, Some(1));
@@ -289,8 +174,8 @@ fn a_reload_keeps_the_server_running_whatever_the_file_says() {
     server.signal(Signal::HUP);
     server.wait_for("receive.smtp");
     server.wait_for("configuration read again");
-    assert_eq!(get(&server.pages(), "/readyz").0, 200);
-    assert_eq!(server.stop().0, Some(0));
+    assert_eq!(get(&server, "/readyz").0, 200);
+    server.stop();
 }
 
 #[test]
@@ -298,28 +183,24 @@ fn managed_domains_are_taken_from_the_configuration_without_a_restart() {
     let managing = |domain: &str| format!("{ANY_PORT}[receive]\ndomains = ['{domain}']\n");
     let (_folder, file) = configured(&managing("other.example"));
     let server = Server::start(&file);
-    assert_eq!(post(&server.post_address(), "clean.json"), 202, "set aside");
+    assert_eq!(post(&server, "clean.json"), 202, "set aside");
     fs::write(&file, managing("example.com")).unwrap();
     server.signal(Signal::HUP);
     server.wait_for("other domains are managed from now on");
-    assert_eq!(post(&server.post_address(), "clean.json"), 201);
-    let smtp = server.place("Reports by mail").split(' ').next().unwrap().to_owned();
-    assert!(mail(&smtp, &report_mail()).starts_with("250 "));
+    assert_eq!(post(&server, "clean.json"), 201);
+    assert!(mail(&server, &report_mail()).starts_with("250 "));
     server.wait_for("mail filed");
-    assert_eq!(server.stop().0, Some(0));
+    server.stop();
 }
 
 #[test]
 fn only_roles_whose_tables_are_present_run() {
     let (_folder, file) = configured("data_dir = 'data'\n[receive.https]\nlisten = '127.0.0.1:0'\n");
     let server = Server::start(&file);
-    assert!(
-        !server.greeting.contains("Pages") && !server.greeting.contains("by mail"),
-        "{}",
-        server.greeting
-    );
-    assert_eq!(post(&server.post_address(), "clean.json"), 201);
-    assert_eq!(server.stop().0, Some(0));
+    let greeting = server.greeting();
+    assert!(!greeting.contains("Pages") && !greeting.contains("by mail"), "{greeting}");
+    assert_eq!(post(&server, "clean.json"), 201);
+    server.stop();
 }
 
 /// Proves: R8
@@ -328,9 +209,9 @@ fn reports_for_other_domains_are_set_aside_once_domains_are_managed() {
     let managed = format!("{ANY_PORT}[receive]\ndomains = ['example.net']\n");
     let (_folder, file) = configured(&managed);
     let server = Server::start(&file);
-    assert_eq!(post(&server.post_address(), "clean.json"), 202);
-    let (status, body) = get(&server.pages(), "/api/v1/set-aside");
+    assert_eq!(post(&server, "clean.json"), 202);
+    let (status, body) = get(&server, "/api/v1/set-aside");
     assert_eq!(status, 200);
     assert!(body.contains("unmanaged-domain"), "{body}");
-    assert!(ids(&server.pages()).is_empty());
+    assert!(ids(&server).is_empty());
 }

@@ -4,43 +4,23 @@
 
 #[expect(dead_code, reason = "each test program uses its own part")]
 mod program;
+#[expect(dead_code, reason = "each test program uses its own part")]
+#[path = "program/server.rs"]
+mod server;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use program::tlsward;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+use server::{PATIENCE, Server};
 
-/// Longer than anything takes: only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
 const PAGES: &str = "data_dir = 'data'\n[web]\nlisten = '127.0.0.1:0'\n";
-
-/// A child that is killed when dropped.
-struct Running(Child);
-
-impl Running {
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    fn stop(mut self) -> Option<i32> {
-        self.signal(Signal::TERM);
-        self.0.wait().unwrap().code()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -50,7 +30,7 @@ fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// A shell hands the socket on from its standard input as the first descriptor, under its own process id.
-fn activated(socket: &TcpListener, name: &str, config: &Path) -> Command {
+fn activated(socket: &TcpListener, name: &str) -> Command {
     let mut command = Command::new("sh");
     command.args([
         "-c",
@@ -58,10 +38,9 @@ fn activated(socket: &TcpListener, name: &str, config: &Path) -> Command {
         "sh",
         env!("CARGO_BIN_EXE_tlsward"),
     ]);
-    command.args(["serve", "--config"]).arg(config).env_remove("TLSWARD_CONFIG");
+    command.env_remove("TLSWARD_CONFIG");
     command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", name);
     command.stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -81,11 +60,11 @@ fn whoever_comes_before_the_server_is_served_by_the_socket_that_was_opened_for_i
         fs::write(&config, text).unwrap();
         let mut early = TcpStream::connect(socket.local_addr().unwrap()).unwrap();
         ask(&mut early);
-        let server = Running(activated(&socket, name, &config).spawn().unwrap());
+        let server = Server::start_by(activated(&socket, name), &config);
         let mut answer = String::new();
         early.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 503"), "{name}: {answer}");
-        assert_eq!(server.stop(), Some(0), "{name}");
+        server.stop();
     }
 }
 
@@ -93,16 +72,13 @@ fn whoever_comes_before_the_server_is_served_by_the_socket_that_was_opened_for_i
 fn a_socket_that_fits_nowhere_or_would_expose_something_is_named() {
     let (_folder, config) = configured(PAGES);
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut child = activated(&socket, "nonsense", &config).spawn().unwrap();
-    let log = BufReader::new(child.stderr.take().unwrap());
-    let server = Running(child);
-    let told =
-        log.lines().map_while(Result::ok).find(|line| line.contains("no part of the configuration takes"));
-    assert!(told.unwrap().contains("nonsense"));
+    let server = Server::start_by(activated(&socket, "nonsense"), &config);
+    let told = server.wait_for("no part of the configuration takes");
+    assert!(told.contains("nonsense"), "{told}");
     drop(server);
 
     let open = TcpListener::bind("0.0.0.0:0").unwrap();
-    let output = activated(&open, "web", &config).output().unwrap();
+    let output = activated(&open, "web").args(["serve", "--config"]).arg(&config).output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && text.contains("loopback address only"), "{text}");
 }
@@ -123,9 +99,8 @@ fn the_service_manager_is_told_of_start_life_reload_and_end() {
         assert!(text.starts_with("WATCHDOG=1"), "{text} instead of {wanted}");
     };
     let mut command = tlsward();
-    command.args(["serve", "--config"]).arg(&config).stdin(Stdio::null()).stdout(Stdio::null());
-    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
-    let server = Running(command.spawn().unwrap());
+    command.stdin(Stdio::null()).env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    let server = Server::start_by(command, &config);
     next("READY=1");
     next("WATCHDOG=1");
     next("WATCHDOG=1");

@@ -1,6 +1,7 @@
 //! What each command does. A command returns how the process ends; what it prints goes through [`crate::edge`].
 
 mod check;
+mod domain;
 mod manual;
 mod policy;
 mod read;
@@ -21,6 +22,8 @@ pub(crate) fn run(asked: Cli) -> Exit {
         Command::Check(options) => check::run(&options, asked.config.as_deref()),
         Command::Policy(options) => policy::run(&options, asked.config.as_deref()),
         Command::Report { about: About::Dkim } => report::dkim(asked.config.as_deref()),
+        Command::Domain { what } => domain::run(&what, asked.config.as_deref()),
+        Command::Export { folder } => domain::export(&folder, asked.config.as_deref()),
         Command::Receive => receive::run(asked.config.as_deref()),
         Command::Completions { shell } => printed(&manual::completions(shell)),
         Command::Man { folder } => match manual::write(&folder) {

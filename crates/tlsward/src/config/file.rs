@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) check: Option<Check>,
     pub(super) enforce: Option<super::enforce::Written>,
     pub(super) report: Option<Spanned<super::report::Written>>,
+    pub(super) publish: Option<Spanned<super::publish::Written>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

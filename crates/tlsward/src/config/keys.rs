@@ -58,6 +58,25 @@ pub(crate) const TABLES: &[Table] = &[
         text: "Your own rules for single domains, which hold whatever those publish. Taken anew at `SIGHUP`.",
     },
     Table {
+        name: "publish",
+        text: "Policies of your own domains, served and kept true, with their records and certificates. Done if this table is \
+               present; `tlsward domain add` names the domains. `host` or `addresses` is needed.",
+    },
+    Table {
+        name: "publish.rfc2136",
+        text: "Records are written by dynamic update (RFC 2136), signed with a key (TSIG). For `dns = \"rfc2136\"`.",
+    },
+    Table {
+        name: "publish.embedded",
+        text: "Records are served from here, in a zone of their own, to which three aliases of each domain lead. For \
+               `dns = \"embedded\"`.",
+    },
+    Table {
+        name: "publish.certificates",
+        text: "Certificates of your own, for policy hosts that are not to have one by ACME. Written \
+               `[[publish.certificates]]`, as often as needed; each is for the names that are in it.",
+    },
+    Table {
         name: "check",
         text: "Domains that are audited every hour, with their history on the pages. Done if this table is present.",
     },
@@ -79,10 +98,10 @@ pub(crate) const TABLES: &[Table] = &[
 ];
 
 /// Tables that may stand there several times.
-pub(crate) const LISTS: &[&str] = &["report.identities"];
+pub(crate) const LISTS: &[&str] = &["report.identities", "publish.certificates"];
 
 /// Tables of later versions, which this one does not know how to serve: named as such instead of ignored.
-pub(crate) const LATER: &[&str] = &["publish", "receive.maildir"];
+pub(crate) const LATER: &[&str] = &["receive.maildir"];
 
 /// Tables whose keys are the owner's own; [`KEYS`] says under one name what they may be.
 pub(crate) const FREE: &[&str] = &["enforce.overrides"];
@@ -375,6 +394,185 @@ pub(crate) const KEYS: &[Key] = &[
                Postfix's levels. `secure` without `match` wants a certificate for the domain itself.",
     },
     Key {
+        table: "publish",
+        name: "host",
+        kind: "host name",
+        default: "none",
+        example: "\"sts.example.net\"",
+        text: "The name of this server: `mta-sts.<domain>` of every domain is an alias of it.",
+    },
+    Key {
+        table: "publish",
+        name: "addresses",
+        kind: "list of addresses",
+        default: "none",
+        example: "[\"192.0.2.1\", \"2001:db8::1\"]",
+        text: "In the place of `host`: the addresses that `mta-sts.<domain>` has.",
+    },
+    Key {
+        table: "publish",
+        name: "listen_https",
+        kind: "address and port, or `\"off\"`",
+        default: "`\"[::]:443\"`",
+        example: "\"192.0.2.1:443\"",
+        text: "Where policies are served. `off`: a proxy does it, over `listen_http`.",
+    },
+    Key {
+        table: "publish",
+        name: "listen_http",
+        kind: "address and port, or `\"off\"`",
+        default: "`\"[::]:80\"`",
+        example: "\"127.0.0.1:8080\"",
+        text: "Where a certificate authority looks for its challenge (`http-01`), and where proxies ask for policies. Nobody else \
+               gets a policy here: senders take it over HTTPS only.",
+    },
+    Key {
+        table: "publish",
+        name: "trusted_proxies",
+        kind: "list of addresses and networks",
+        default: "none",
+        example: "[\"127.0.0.1\"]",
+        text: "Proxies that may ask for policies over plain HTTP, and whose `X-Forwarded-` headers are believed.",
+    },
+    Key {
+        table: "publish",
+        name: "dns",
+        kind: "`\"manual\"`, `\"rfc2136\"` or `\"embedded\"`",
+        default: "`\"manual\"`",
+        example: "\"manual\"",
+        text: "Who writes the records. `manual`: you do; `tlsward domain plan` prints them, and they are watched until they are \
+               live. [dns.md](dns.md) says which to choose.",
+    },
+    Key {
+        table: "publish",
+        name: "name_server_port",
+        kind: "port",
+        default: "`53`",
+        example: "5300",
+        text: "Where the domains' name servers are asked whether a record is live.",
+    },
+    Key {
+        table: "publish",
+        name: "acme_directory",
+        kind: "URL",
+        default: "none: certificates come from files only",
+        example: "\"https://acme-v02.api.letsencrypt.org/directory\"",
+        text: "The certificate authority, by the URL of its ACME directory (RFC 8555).",
+    },
+    Key {
+        table: "publish",
+        name: "acme_fallback",
+        kind: "URL",
+        default: "none",
+        example: "\"https://acme.example.net/directory\"",
+        text: "A second authority, for when the first one keeps failing.",
+    },
+    Key {
+        table: "publish",
+        name: "acme_contact",
+        kind: "mail address",
+        default: "none",
+        example: "\"hostmaster@example.com\"",
+        text: "Where the authority writes to.",
+    },
+    Key {
+        table: "publish",
+        name: "acme_terms_agreed",
+        kind: "boolean",
+        default: "`false`",
+        example: "true",
+        text: "That you agree to the terms of service of the authorities named. Without it none is asked.",
+    },
+    Key {
+        table: "publish",
+        name: "acme_challenges",
+        kind: "list of `\"http-01\"`, `\"tls-alpn-01\"`, `\"dns-01\"`",
+        default: "`[\"http-01\", \"tls-alpn-01\"]`",
+        example: "[\"tls-alpn-01\"]",
+        text: "How it is shown that a policy host is yours, in this order. `dns-01` needs `dns` to be other than `manual`.",
+    },
+    Key {
+        table: "publish",
+        name: "rua",
+        kind: "list of addresses and URIs",
+        default: "none",
+        example: "[\"mailto:tlsrpt@example.com\"]",
+        text: "Where senders report to (RFC 8460 §3), for domains that are added without an address of their own.",
+    },
+    Key {
+        table: "publish.rfc2136",
+        name: "server",
+        kind: "address, with or without a port",
+        default: "none",
+        example: "\"192.0.2.53\"",
+        text: "The primary name server of the domains.",
+    },
+    Key {
+        table: "publish.rfc2136",
+        name: "key_file",
+        kind: "path",
+        default: "none",
+        example: "\"tsig.key\"",
+        text: "The key, as `tsig-keygen` of BIND and `keymgr -t` of Knot write it.",
+    },
+    Key {
+        table: "publish.rfc2136",
+        name: "zone",
+        kind: "domain",
+        default: "found by the SOA records of the server",
+        example: "\"example.com\"",
+        text: "The zone that is updated, if all domains are in one.",
+    },
+    Key {
+        table: "publish.embedded",
+        name: "zone",
+        kind: "domain",
+        default: "none",
+        example: "\"sts.example.net\"",
+        text: "The zone that is served. Its parent delegates it to `name_servers`.",
+    },
+    Key {
+        table: "publish.embedded",
+        name: "listen",
+        kind: "list of addresses and ports",
+        default: "none",
+        example: "[\"192.0.2.1:53\", \"[2001:db8::1]:53\"]",
+        text: "Where it is served, over UDP and TCP.",
+    },
+    Key {
+        table: "publish.embedded",
+        name: "name_servers",
+        kind: "list of names, each with addresses after it if it lies in the zone",
+        default: "none",
+        example: "[\"ns1.example.net\", \"ns2.sts.example.net 192.0.2.2\"]",
+        text: "The names by which the parent delegates the zone.",
+    },
+    Key {
+        table: "publish.embedded",
+        name: "dnssec",
+        kind: "boolean",
+        default: "`false`",
+        example: "true",
+        text: "Whether the zone is signed. The key is made at the first start; `tlsward domain list` prints the DS record for the \
+               parent.",
+    },
+    Key {
+        table: "publish.certificates",
+        name: "certificate",
+        kind: "path",
+        default: "none",
+        example: "\"mta-sts.pem\"",
+        text: "The chain in PEM, the certificate of the policy host first.",
+    },
+    Key {
+        table: "publish.certificates",
+        name: "key",
+        kind: "path",
+        default: "none",
+        example: "\"mta-sts.key\"",
+        text: "Its private key in PEM.",
+    },
+    Key {
         table: "check",
         name: "domains",
         kind: "list of domains",
@@ -420,10 +618,19 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         table: "report",
         name: "postfix_log",
-        kind: "path",
+        kind: "path, or `\"journal\"`",
         default: "none",
         example: "\"/var/log/mail.log\"",
-        text: "Postfix's log, in which stands what its datagrams leave out.",
+        text: "Postfix's log, in which stands what its datagrams leave out: a file, or the journal of systemd \
+               ([testing-mode.md](testing-mode.md)).",
+    },
+    Key {
+        table: "report",
+        name: "journal_directory",
+        kind: "path",
+        default: "none: this machine's journal",
+        example: "\"/var/log/journal/remote\"",
+        text: "With `postfix_log = \"journal\"`: the folder of another journal, such as one that systemd-journal-remote writes.",
     },
     Key {
         table: "report",

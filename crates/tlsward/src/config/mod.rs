@@ -7,6 +7,7 @@ mod enforce;
 mod file;
 mod keys;
 mod load;
+mod publish;
 pub(crate) mod reference;
 mod report;
 mod size;
@@ -19,7 +20,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use enforce::{DefaultAnswer, Enforce, Listen, Overrides, Rule, UnderEnforce};
 pub(crate) use load::ConfigError;
 use mta_sts::policy_domain::PolicyDomain;
-pub(crate) use report::{Dkim, Report};
+pub(crate) use publish::{Acme, ChallengeKind, Dns, Embedded, Place, Publish};
+pub(crate) use report::{Dkim, PostfixLog, Report};
 use tlsward_net::guard::Allowed;
 pub(crate) use tlsward_web::source::Net as Network;
 
@@ -40,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) enforce: Option<Enforce>,
     /// Sessions counted and reports sent.
     pub(crate) report: Option<Report>,
+    /// Policies of own domains.
+    pub(crate) publish: Option<Publish>,
     /// What holds for reports on every road.
     pub(crate) receive: Receive,
     /// Reports by POST.
@@ -176,6 +180,7 @@ impl Settings {
             check: None,
             enforce: None,
             report: None,
+            publish: None,
             receive: Receive::default(),
             https: Some(Https::default()),
             smtp: Some(Smtp::default()),

@@ -72,7 +72,7 @@ pub(crate) fn markdown() -> String {
     let later: Vec<String> = LATER.iter().map(|name| format!("`[{name}]`")).collect();
     let _ = writeln!(
         page,
-        "\n## Tables of later versions\n\n{} are refused by this version with an error that says so.\n",
+        "\n## Tables of later versions\n\nRefused by this version, with an error that says so: {}.\n",
         later.join(", ")
     );
     page.push_str(EXAMPLE);

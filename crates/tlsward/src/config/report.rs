@@ -13,6 +13,7 @@ use super::validate::a_labels;
 
 /// Every process that delivers mail has to be able to write.
 const SOCKET_MODE: u32 = 0o666;
+const JOURNAL: &str = "journal";
 const RELAY: &str = "127.0.0.1:25";
 const RELAY_PORT: u16 = 25;
 const DAILY_QUOTA: u64 = 2_000;
@@ -30,7 +31,7 @@ pub(crate) struct Report {
     /// With it, sessions come in by POST too.
     pub(crate) token_file: Option<PathBuf>,
     /// Postfix's log.
-    pub(crate) postfix_log: Option<PathBuf>,
+    pub(crate) postfix_log: Option<PostfixLog>,
     /// Who reports, unless one of `identities` does.
     pub(crate) identity: Identity,
     /// By policy domain; `.example.com`: all below it.
@@ -41,6 +42,15 @@ pub(crate) struct Report {
     pub(crate) relay: String,
     pub(crate) daily_quota: u64,
     pub(crate) dkim: Dkim,
+}
+
+/// Where Postfix logs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PostfixLog {
+    /// A file.
+    File(PathBuf),
+    /// The journal of systemd: this machine's, or one in a folder.
+    Journal(Option<PathBuf>),
 }
 
 /// `[report.dkim]`.
@@ -92,6 +102,7 @@ pub(super) struct Written {
     sessions: Vec<PathBuf>,
     token_file: Option<Spanned<PathBuf>>,
     postfix_log: Option<PathBuf>,
+    journal_directory: Option<Spanned<PathBuf>>,
     organization_name: Option<Spanned<String>>,
     contact: Option<Spanned<String>>,
     from: Option<Spanned<String>>,
@@ -166,12 +177,13 @@ pub(super) fn report(
         opt_outs.extend(rule(domain, complaints));
     }
     let path = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+    let postfix_log = postfix_log(written.postfix_log, written.journal_directory, folder, complaints);
     Some(Report {
         socket: path(written.socket),
         socket_mode: mode.unwrap_or(SOCKET_MODE),
         sessions: written.sessions.into_iter().map(|path| folder.join(path)).collect(),
         token_file: path(written.token_file.map(Spanned::into_inner)),
-        postfix_log: path(written.postfix_log),
+        postfix_log,
         identity: identity?,
         identities,
         opt_outs,
@@ -179,6 +191,25 @@ pub(super) fn report(
         daily_quota: written.daily_quota.unwrap_or(DAILY_QUOTA),
         dkim: dkim(written.dkim.unwrap_or_default(), folder, complaints),
     })
+}
+
+/// `"journal"` is no path; `"./journal"` is one.
+fn postfix_log(
+    log: Option<PathBuf>,
+    journal: Option<Spanned<PathBuf>>,
+    folder: &Path,
+    complaints: &mut Complaints<'_>,
+) -> Option<PostfixLog> {
+    let is_journal = log.as_deref() == Some(Path::new(JOURNAL));
+    if let Some(journal) = journal.as_ref().filter(|_| !is_journal) {
+        let text =
+            "'journal_directory' is for postfix_log = \"journal\": it says in which folder that journal is";
+        complaints.add(journal.span(), text.to_owned());
+    }
+    if is_journal {
+        return Some(PostfixLog::Journal(journal.map(|journal| folder.join(journal.into_inner()))));
+    }
+    log.map(|log| PostfixLog::File(folder.join(log)))
 }
 
 fn identity(parts: Parts<'_>, complaints: &mut Complaints<'_>) -> Option<Identity> {

@@ -49,6 +49,23 @@ fn who_reports_to_certain_domains_says_only_what_differs() {
 }
 
 #[test]
+fn the_mail_log_is_a_file_or_a_journal_of_systemd() {
+    let log = |text: &str| loaded(&format!("[report]\ncontact = 'a@b.example'\n{text}")).unwrap().postfix_log;
+    for (text, expected) in [
+        ("", None),
+        ("postfix_log = 'mail.log'", Some(PostfixLog::File("/etc/tlsward/mail.log".into()))),
+        ("postfix_log = './journal'", Some(PostfixLog::File("/etc/tlsward/./journal".into()))),
+        ("postfix_log = 'journal'", Some(PostfixLog::Journal(None))),
+        (
+            "postfix_log = 'journal'\njournal_directory = '/var/log/journal/remote'",
+            Some(PostfixLog::Journal(Some("/var/log/journal/remote".into()))),
+        ),
+    ] {
+        assert_eq!(log(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn what_could_not_work_is_refused_with_its_place() {
     let contact = "[report]\ncontact = 'a@b.example'\n";
     let rows = [
@@ -56,6 +73,7 @@ fn what_could_not_work_is_refused_with_its_place() {
         ("[report]\ncontact = 'nobody'", "tlsward.toml:2:11: 'nobody' is not a plain mail address"),
         (&format!("{contact}from = 'a@c.example'"), "must be of the domain of the contact, b.example"),
         (&format!("{contact}organization_name = ' '"), "no name for an organization"),
+        (&format!("{contact}journal_directory = 'x'"), "tlsward.toml:3:21: 'journal_directory' is for"),
         (&format!("{contact}bounces_to = 'x'"), "tlsward.toml:3:14: 'x' is not"),
         (&format!("{contact}relay = 'a b'"), "write it like \"127.0.0.1:25\""),
         (&format!("{contact}relay = 'a:99999'"), "is no mail server"),

@@ -12,13 +12,37 @@ fn wrong(text: &str) -> String {
     loaded(text).expect_err(text).join("\n")
 }
 
+/// What a list of tables stands in.
+fn beside(list: &str) -> &'static str {
+    match list {
+        "publish.certificates" => "[publish]\nhost = 'a.example'\n",
+        _ => "[report]\ncontact = 'a@b.example'\n",
+    }
+}
+
+/// A key of `[publish]` beside those that it needs.
+fn publishing(table: &str, key: &super::super::keys::Key) -> String {
+    let given = |of: &str, but: &[&str]| {
+        let keys = KEYS.iter().filter(|other| other.table == of && !but.contains(&other.name));
+        keys.map(|key| format!("{} = {}\n", key.name, key.example)).collect::<String>()
+    };
+    let but: &[&str] = if key.name == "addresses" { &["host", "dns"] } else { &["addresses", "dns"] };
+    let dns = table.strip_prefix("publish.").filter(|word| *word != "certificates").unwrap_or("manual");
+    let own = match table {
+        "publish" => String::new(),
+        "publish.certificates" => format!("[[{table}]]\n{}", given(table, &[])),
+        _ => format!("[{table}]\n{}", given(table, &[])),
+    };
+    format!("[publish]\ndns = '{dns}'\n{}{own}", given("publish", but))
+}
+
 #[test]
 fn every_key_of_the_reference_is_read_and_nothing_else_is() {
     for table in TABLES {
         let header = match table.name {
             "" => String::new(),
             // A list of tables, within one that needs something itself.
-            name if LISTS.contains(&name) => format!("[report]\ncontact = 'a@b.example'\n[[{name}]]\n"),
+            name if LISTS.contains(&name) => format!("{}[[{name}]]\n", beside(name)),
             name => format!("[{name}]\n"),
         };
         for key in KEYS.iter().filter(|key| key.table == table.name) {
@@ -30,7 +54,11 @@ fn every_key_of_the_reference_is_read_and_nothing_else_is() {
                 }
             }
             match key.name {
+                _ if table.name.starts_with("publish") => {
+                    text = publishing(table.name, key);
+                }
                 "token_file" => text.push_str("[receive.https]\n"),
+                "journal_directory" => text.push_str("postfix_log = \"journal\"\n"),
                 _ if table.name == "report.dkim" => text.push_str("[report]\ncontact = 'a@b.example'\n"),
                 _ => {}
             }

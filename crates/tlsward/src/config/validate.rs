@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::enforce::{Listen, enforce};
 use super::file::File;
 use super::load::Complaints;
+use super::publish::publish;
 use super::report::report;
 use super::{
     Check, DATA_DIR, DATABASE, DNS_PORT, HTTPS_PORT, Https, KeyPair, LOOPBACK, Net, Network, Receive,
@@ -29,6 +30,7 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
     let enforce = written.enforce.map(|table| enforce(table, folder, complaints));
     let receive = written.receive.unwrap_or_default();
     let report = written.report.and_then(|table| report(table, folder, receive.https.is_some(), complaints));
+    let publish = written.publish.and_then(|table| publish(table, folder, complaints));
     let https = receive.https.map(|table| https(table, folder, complaints));
     let smtp = receive.smtp.map(|table| smtp(table, folder, complaints));
     let defaults = Receive::default();
@@ -57,6 +59,9 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
             place(Some(&(*address, span.clone())), "enforce");
         }
     }
+    for (address, span) in publish.iter().flat_map(|(_, places)| places) {
+        place(Some(&(*address, span.clone())), "publish");
+    }
     Settings {
         data_dir,
         database,
@@ -64,6 +69,7 @@ pub(super) fn settings(written: File, folder: &Path, complaints: &mut Complaints
         check,
         enforce: enforce.map(|(enforce, _)| enforce),
         report,
+        publish: publish.map(|(publish, _)| publish),
         web: web.map(|(web, _)| web),
         receive,
         https: https.map(|(https, _)| https),
@@ -118,7 +124,7 @@ fn allowed(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option
 }
 
 /// An address, with or without a port.
-fn resolver(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<SocketAddr> {
+pub(super) fn resolver(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<SocketAddr> {
     let text = written.get_ref();
     let found = text.parse().or_else(|_| text.parse().map(|address| SocketAddr::new(address, DNS_PORT)));
     if found.is_err() {
@@ -199,7 +205,7 @@ fn listen(written: Option<Spanned<String>>, port: u16, complaints: &mut Complain
     }
 }
 
-fn key_pair(
+pub(super) fn key_pair(
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
     table: &str,
@@ -223,7 +229,7 @@ fn key_pair(
     }
 }
 
-fn networks(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> Vec<Network> {
+pub(super) fn networks(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> Vec<Network> {
     let mut found = Vec::new();
     for network in written {
         match network.get_ref().parse() {
@@ -254,7 +260,7 @@ fn audited(written: &[Spanned<String>], complaints: &mut Complaints<'_>) -> BTre
 }
 
 /// A host or domain as lower-case A-labels.
-fn host(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<String> {
+pub(super) fn host(written: &Spanned<String>, complaints: &mut Complaints<'_>) -> Option<String> {
     let found = a_labels(written.get_ref());
     if found.is_none() {
         complaints.add(written.span(), format!("'{}' is no domain name", written.get_ref()));

@@ -20,6 +20,8 @@ pub(super) struct Places {
     pub(super) smtp: Option<(SocketAddr, MailProtocol)>,
     /// Where the mail server asks for policies.
     pub(super) enforce: Vec<String>,
+    /// Where policies of own domains are served, and answers for certificate authorities and name servers.
+    pub(super) publish: Vec<String>,
     /// Where sessions are told of.
     pub(super) sessions: Option<PathBuf>,
     pub(super) database: PathBuf,
@@ -61,6 +63,9 @@ impl Places {
         for place in &self.enforce {
             line("Policies", &format!("{place} (socketmap)"));
         }
+        for place in &self.publish {
+            line("Own policies", place);
+        }
         if let Some(socket) = &self.sessions {
             line("TLS sessions", &shown(socket));
         }
@@ -80,6 +85,11 @@ impl Places {
                 let _ = writeln!(
                     text,
                     "Next: open http://{web}/start for the record to publish, so that reports come in."
+                );
+            }
+            (None, None) if !self.publish.is_empty() => {
+                text.push_str(
+                    "Next: tlsward domain add, in another terminal, for the domains to publish for.\n",
                 );
             }
             (None, None) if !self.enforce.is_empty() => {}
@@ -126,6 +136,7 @@ mod tests {
             https: Some((at(2), true)),
             smtp: Some((at(3), MailProtocol::Lmtp)),
             enforce: vec!["127.0.0.1:4".to_owned(), "unix:/run/e".to_owned()],
+            publish: Vec::new(),
             sessions: Some(PathBuf::from("run/s.sock")),
             database: PathBuf::from("d/tlsward.db"),
             is_demo: false,
@@ -149,6 +160,7 @@ mod tests {
             https: None,
             smtp: None,
             enforce: Vec::new(),
+            publish: Vec::new(),
             sessions: None,
             database: PathBuf::new(),
             is_demo: false,

@@ -62,6 +62,7 @@ impl Demo {
             check: None,
             enforce: None,
             report: None,
+            publish: None,
             receive: Receive::default(),
             https: None,
             smtp: None,

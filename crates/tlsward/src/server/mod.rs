@@ -4,6 +4,7 @@
 //! certificate; each with what to do about it. Once it runs, a part that ends by itself stops the whole, because half a
 //! server that looks whole is worse than none.
 
+mod alerts;
 mod announce;
 mod audits;
 mod bind;
@@ -12,6 +13,7 @@ mod demo_outbound;
 mod enforce;
 mod log;
 mod outbound;
+mod publish;
 mod reload;
 pub(crate) mod report;
 mod shelf;
@@ -53,6 +55,7 @@ use bind::Bound;
 pub(crate) use demo::Demo;
 use enforce::Enforcement;
 pub(crate) use log::start as start_log;
+use publish::Publishing;
 use reload::{Reload, Signals};
 use systemd::Inherited;
 use tls::Certificate;
@@ -132,6 +135,10 @@ async fn serve(
     guarded(&settings, web.as_ref(), https.as_ref())?;
     let asked =
         settings.enforce.as_ref().map(|enforce| enforce::bind(enforce, &mut inherited)).transpose()?;
+    let publishing = match &settings.publish {
+        Some(publish) => Some(publish::bind(publish, &mut inherited).await?),
+        None => None,
+    };
     let handed = match &settings.report {
         Some(report) => inherited.datagram("report", report.socket.as_deref().unwrap_or(Path::new("")))?,
         None => None,
@@ -141,7 +148,8 @@ async fn serve(
     let smtp_certificate = certificate(settings.smtp.as_ref().and_then(|smtp| smtp.tls.as_ref()))?;
     let control = bind::control(&settings.control_socket());
     let audited = settings.check.as_ref().filter(|check| !check.domains.is_empty());
-    let world = match audited.is_some() || settings.enforce.is_some() || settings.report.is_some() {
+    let asks = [settings.enforce.is_some(), settings.report.is_some(), settings.publish.is_some()];
+    let world = match audited.is_some() || asks.contains(&true) {
         true => Some(Arc::new(world::open_soon(&settings.net).await?)),
         false => None,
     };
@@ -178,6 +186,7 @@ async fn serve(
         https: https.as_ref().map(|bound| (bound.address, https_certificate.is_some())),
         smtp: smtp.as_ref().zip(settings.smtp.as_ref()).map(|(bound, smtp)| (bound.address, smtp.protocol)),
         enforce: asked.iter().flatten().map(|bound| bound.place.clone()).collect(),
+        publish: publishing.iter().flat_map(|bound| bound.places.clone()).collect(),
         sessions: settings.report.as_ref().and_then(|report| report.socket.clone()),
         database: settings.database.clone(),
         is_demo: demo.is_some(),
@@ -193,8 +202,19 @@ async fn serve(
         _ => None,
     };
     let enforcing = enforcement.as_ref().map(Enforcement::handle);
+    let published = match (&settings.publish, &world) {
+        (Some(publish), Some(world)) => {
+            Some(Publishing::open(publish, &settings, world, Arc::clone(&store), &mut registry).await?)
+        }
+        _ => None,
+    };
+    let boards = enforcement.iter().map(Enforcement::alerts).chain(published.iter().map(Publishing::alerts));
+    alerts::register(&mut registry, boards.collect());
+    let (desk, book) = (published.as_ref().map(Publishing::desk), published.as_ref().map(Publishing::book));
+    let hosting = published.as_ref().map(Publishing::handle);
     if let (Some(room), Some(enforcement)) = (&mut room, &enforcement) {
         room.judge_by(enforcement.policies());
+        room.tell_held_back(enforcement.held_back());
     }
 
     let mut parts = Parts::new();
@@ -202,9 +222,12 @@ async fn serve(
     parts.spawn(named("queue", worker.run(shutdown)));
     let again = shelf::examine_again(Arc::clone(&store), rules.clone(), common.shutdown.clone());
     parts.spawn(named("shelf", again));
-    start_control(&mut parts, &common, &settings, control, enforcing.clone());
+    start_control(&mut parts, &common, &settings, control, enforcing.clone(), desk);
     if let (Some(enforcement), Some(asked)) = (enforcement, asked) {
         enforcement.start(&mut parts, asked, &common.shutdown)?;
+    }
+    if let (Some(published), Some(bound)) = (published, publishing) {
+        published.start(&mut parts, bound, &common.shutdown)?;
     }
     if let (Some(bound), Some(smtp)) = (smtp, &settings.smtp) {
         start_smtp(&mut parts, &common, bound.socket, smtp, smtp_certificate.as_ref(), bounces)?;
@@ -236,14 +259,22 @@ async fn serve(
             Some(_) => demo_outbound::shown()?,
             None => outbound::shown(enforcing.clone(), reporting, &place),
         };
-        start_web(&mut parts, &common, bound, (web, &place, outbound), registry, Arc::clone(&ready));
+        start_web(&mut parts, &common, bound, (web, &place, outbound, book), registry, Arc::clone(&ready));
     }
     ready.store(true, Ordering::Release);
     announce::print(&place);
     systemd::ready();
 
-    let reload =
-        Reload { config, settings, rules, demo, https: https_certificate, smtp: smtp_certificate, enforcing };
+    let reload = Reload {
+        config,
+        settings,
+        rules,
+        demo,
+        https: https_certificate,
+        smtp: smtp_certificate,
+        enforcing,
+        hosting,
+    };
     let outcome = reload::watch(signals, &reload, &mut parts).await;
     systemd::stopping();
     // Nobody listens only if every part has ended.
@@ -296,6 +327,7 @@ fn start_control(
     settings: &Settings,
     control: Option<UnixListener>,
     enforcing: Option<enforce::Handle>,
+    publishing: Option<Arc<dyn control::domains::Domains>>,
 ) {
     let wake = Arc::new(Notify::new());
     let drain = Drain::new(
@@ -313,6 +345,7 @@ fn start_control(
             budget: common.budget.clone(),
             inlet: common.inlet.clone(),
             policies: enforcing.map(|handle| Arc::new(handle) as Arc<dyn control::Policies>),
+            domains: publishing,
         };
         parts.spawn(named("control", control::serve(listener, desk, common.shutdown.clone())));
     }
@@ -381,13 +414,19 @@ fn start_web(
     parts: &mut Parts,
     common: &Common,
     bound: Bound,
-    (web, place, outbound): (&Web, &announce::Places, Outbound<outbound::Book>),
+    (web, place, outbound, publishing): (
+        &Web,
+        &announce::Places,
+        Outbound<outbound::Book>,
+        Option<Arc<publish::Book>>,
+    ),
     registry: Registry,
     ready: Arc<AtomicBool>,
 ) {
     let pages = Pages {
         evidence: Arc::clone(&common.store),
         outbound,
+        publishing,
         clock: SystemClock,
         site: Site {
             listen: bound.address,

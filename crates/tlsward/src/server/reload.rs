@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail};
 use tlsward_engine::receive::CurrentRules;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::enforce;
 use super::tls::Certificate;
 use super::{Demo, Parts, rules, systemd};
+use super::{enforce, publish};
 use crate::config::{KeyPair, Overrides, Settings};
 
 /// The signals that are listened to.
@@ -41,6 +41,7 @@ pub(super) struct Reload<'d> {
     pub(super) https: Option<Arc<Certificate>>,
     pub(super) smtp: Option<Arc<Certificate>>,
     pub(super) enforcing: Option<enforce::Handle>,
+    pub(super) hosting: Option<publish::Handle>,
 }
 
 /// Waits until it is time to stop. An error means that a part ended by itself.
@@ -113,6 +114,9 @@ impl Reload<'_> {
                 "other rules for single domains hold from now on"
             );
         }
+        if let (Some(handle), Some(publish)) = (&self.hosting, &fresh.publish) {
+            handle.reload(publish);
+        }
         for key in waits_for_restart(&self.settings, &fresh) {
             tracing::warn!(key, "changed in the configuration, and waits for a restart of the server");
         }
@@ -158,6 +162,7 @@ fn waits_for_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("check", old.check != new.check),
         ("report", old.report != new.report),
         ("enforce", old.enforce != new.enforce),
+        ("publish", old.publish != new.publish),
         ("receive", old.receive != new.receive),
         ("receive.https", old.https != new.https),
         ("receive.smtp", old.smtp != new.smtp),

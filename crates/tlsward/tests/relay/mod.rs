@@ -1,8 +1,10 @@
 //! The relay of a test: takes mail, keeps it, and refuses whom it is told to refuse.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longer than anything takes.
@@ -21,6 +23,7 @@ pub(crate) struct Taken {
 pub(crate) struct Relay {
     pub(crate) address: String,
     taken: Receiver<Taken>,
+    refused: Arc<Refused>,
 }
 
 impl Relay {
@@ -28,13 +31,20 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
         let (sender, taken) = channel();
+        let refused = Arc::<Mutex<_>>::default();
+        let shared = Arc::clone(&refused);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let sender = sender.clone();
-                std::thread::spawn(move || serve(&stream, &sender));
+                let (sender, refused) = (sender.clone(), Arc::clone(&shared));
+                std::thread::spawn(move || serve(&stream, &sender, &refused));
             }
         });
-        Self { address, taken }
+        Self { address, taken, refused }
+    }
+
+    /// Has it refuse that recipient so many times.
+    pub(crate) fn refuse(&self, to: &str, times: u32, answer: &'static str) {
+        self.refused.lock().expect("nobody panicked").insert(to.to_owned(), (times, answer));
     }
 
     /// The next mail.
@@ -48,7 +58,9 @@ impl Relay {
     }
 }
 
-fn serve(stream: &TcpStream, taken: &Sender<Taken>) -> Option<()> {
+type Refused = Mutex<BTreeMap<String, (u32, &'static str)>>;
+
+fn serve(stream: &TcpStream, taken: &Sender<Taken>, refused: &Refused) -> Option<()> {
     let mut lines = BufReader::new(stream);
     let mut out = stream;
     out.write_all(b"220 relay.test\r\n").ok()?;
@@ -67,7 +79,13 @@ fn serve(stream: &TcpStream, taken: &Sender<Taken>) -> Option<()> {
             }
             "RCPT" => {
                 to = path();
-                "250 ok"
+                match refused.lock().ok()?.get_mut(&to) {
+                    Some((times, answer)) if *times > 0 => {
+                        *times -= 1;
+                        answer
+                    }
+                    _ => "250 ok",
+                }
             }
             "DATA" => {
                 out.write_all(b"354 go\r\n").ok()?;

@@ -49,6 +49,6 @@ impl Handle {
             why,
             good_until,
         });
-        PolicyLine { domain: status.domain.as_str().to_owned(), held, failure, answer }
+        PolicyLine { domain: status.domain.as_str().to_owned(), held, dane: status.dane, failure, answer }
     }
 }

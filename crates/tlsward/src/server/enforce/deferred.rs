@@ -25,12 +25,19 @@ struct Spell {
     answers: u64,
 }
 
+impl Spell {
+    /// What was told in a time that has not come was told before the clock was set back.
+    fn was_told_lately(&self, now: UnixTime) -> bool {
+        (now.saturating_sub(AGAIN_SECONDS) + 1..=now).contains(&self.told_at)
+    }
+}
+
 impl Deferred {
     /// Mail for a domain has to wait.
     pub(super) fn note(&self, domain: &PolicyDomain, why: &str, now: UnixTime) {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS && !domains.contains_key(domain) {
-            domains.retain(|_, spell| now - spell.told_at < AGAIN_SECONDS);
+            domains.retain(|_, spell| spell.was_told_lately(now));
             if domains.len() >= DOMAINS {
                 // An outage of everything: a thousand lines have said so.
                 return tracing::debug!(domain = domain.as_str(), why, "mail is deferred");
@@ -39,7 +46,7 @@ impl Deferred {
         let spell =
             domains.entry(domain.clone()).or_insert(Spell { since: now, told_at: i64::MIN, answers: 0 });
         spell.answers += 1;
-        if spell.told_at > now.saturating_sub(AGAIN_SECONDS) {
+        if spell.was_told_lately(now) {
             return;
         }
         spell.told_at = now;
@@ -93,6 +100,8 @@ mod tests {
         assert_eq!(told_at(), 0);
         deferred.note(&domain("a.example"), "x", AGAIN_SECONDS);
         assert_eq!(told_at(), AGAIN_SECONDS);
+        deferred.note(&domain("a.example"), "x", 5);
+        assert_eq!(told_at(), 5, "the clock was set back");
         deferred.over(&domain("a.example"), AGAIN_SECONDS);
         assert_eq!(deferred.len(), 0);
         for number in 0..2 * DOMAINS {

@@ -1,13 +1,11 @@
 //! What enforcement holds, read when the metrics are asked for.
 
 use std::fmt;
-use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tlsward_engine::alert::{Board, Rule};
 
 use super::PolicyResolver;
 use super::answers::{Desk, Source};
@@ -16,16 +14,14 @@ use crate::edge::SystemClock;
 struct Held<S> {
     desk: Desk<S, SystemClock>,
     resolver: PolicyResolver,
-    alerts: Arc<Board>,
 }
 
 pub(super) fn register<S: Source>(
     registry: &mut Registry,
     desk: &Desk<S, SystemClock>,
     resolver: &PolicyResolver,
-    alerts: &Arc<Board>,
 ) {
-    let held = Held { desk: desk.clone(), resolver: resolver.clone(), alerts: Arc::clone(alerts) };
+    let held = Held { desk: desk.clone(), resolver: resolver.clone() };
     registry.register_collector(Box::new(held));
 }
 
@@ -52,18 +48,6 @@ impl<S: Source> Collector for Held<S> {
             let gauge = ConstGauge::new(count(value));
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
             gauge.encode(metric)?;
-        }
-        let standing = self.alerts.standing();
-        let gauge = ConstGauge::new(0_i64);
-        let mut family = encoder.encode_descriptor(
-            "tlsward_alerts",
-            "Alerts that stand, by rule",
-            None,
-            gauge.metric_type(),
-        )?;
-        for rule in Rule::ALL {
-            let number = standing.iter().filter(|alert| alert.rule == rule).count();
-            ConstGauge::new(count(number)).encode(family.encode_family(&[("rule", rule.as_wire())])?)?;
         }
         Ok(())
     }

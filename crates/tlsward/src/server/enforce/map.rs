@@ -45,7 +45,15 @@ pub(super) struct Ready {
 #[derive(Debug)]
 struct Entry {
     ready: Ready,
+    kept_at: UnixTime,
     good_until: UnixTime,
+}
+
+impl Entry {
+    /// One from a time that has not come yet was kept before the clock was set back, and may be good for a year.
+    fn is_good(&self, now: UnixTime) -> bool {
+        (self.kept_at..self.good_until).contains(&now)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -82,7 +90,7 @@ impl Map {
     pub(super) fn get(&self, dialect: Dialect, key: &str, now: UnixTime) -> Option<Ready> {
         let shard = read(self.shard(key));
         let entry = shard.entries[index(dialect)].get(key)?;
-        (now < entry.good_until).then(|| entry.ready.clone())
+        entry.is_good(now).then(|| entry.ready.clone())
     }
 
     /// To be asked before an answer is found out.
@@ -102,7 +110,7 @@ impl Map {
         if key.len() > LONGEST_KEY || good_until <= now || host_of(key) != domain.as_str() {
             return;
         }
-        let entry = Entry { ready: ready.clone(), good_until };
+        let entry = Entry { ready: ready.clone(), kept_at: now, good_until };
         let mut shard = write(self.shard(key));
         if Epoch(shard.epoch) != begun {
             return;
@@ -192,7 +200,7 @@ impl Shard {
 
     /// What is over goes first, then an eighth of the rest, round and round: which answers are asked for is not noted.
     fn make_room(&mut self, room: Room, now: UnixTime) {
-        self.retain(|entry| now < entry.good_until);
+        self.retain(|entry| entry.is_good(now));
         let goal = Room { entries: room.entries - room.entries / 8, bytes: room.bytes - room.bytes / 8 };
         if !self.is_over(room) {
             return;

@@ -30,6 +30,21 @@ fn an_answer_holds_for_its_dialect_until_its_time_is_over() {
     assert_eq!(map.len(), 1, "what is over already is not kept");
 }
 
+/// Else "not found" from before the clock was set back by a year would be the answer for that year.
+#[test]
+fn an_answer_of_a_time_that_has_not_come_does_not_hold() {
+    let map = Map::new(Room::default());
+    let key = "a.example";
+    let keep = |text, good_until, now| {
+        map.keep((Dialect::Classic, key), &ready(text), &domain(key), good_until, (map.epoch(key), now));
+    };
+    keep("may", 1_000_300, 1_000_000);
+    assert!(said(&map, key, 1_000_000).is_some());
+    assert_eq!(said(&map, key, 5), None);
+    keep("secure", 305, 5);
+    assert_eq!(said(&map, key, 5), Some(ready("secure").reply));
+}
+
 #[test]
 fn a_change_drops_its_domain_under_every_key_and_no_other() {
     let map = Map::new(Room::default());

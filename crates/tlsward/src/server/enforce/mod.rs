@@ -13,6 +13,7 @@ mod listen;
 mod map;
 mod outcome;
 mod owner;
+mod recheck;
 mod source;
 mod standing;
 
@@ -26,16 +27,17 @@ use tlsward_engine::alert::{Board, Feed, Heard, News};
 use tlsward_engine::enforce::{Driver, Options, Resolver};
 use tlsward_engine::report::judge::PolicyHosts;
 
+use tlsward_mta::postfix_log::OnHeldBack;
 use tlsward_mta::socketmap::{Limits, Server};
 use tlsward_net::dns;
 use tlsward_net::world::NetWorld;
 use tlsward_store::SqliteStore;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use self::answers::{Choices, Desk};
 use self::outcome::Counts;
 use self::source::Asking;
-use super::{Parts, named};
+use super::{Parts, alerts, named};
 use crate::config::{Enforce, Overrides};
 use crate::control;
 use crate::edge::{self, SystemClock};
@@ -54,6 +56,8 @@ pub(super) struct Enforcement {
     alerts: Arc<Board>,
     news: Feed<News>,
     desk: Desk<Asking<PolicyResolver>, SystemClock>,
+    held_back: mpsc::Sender<PolicyDomain>,
+    rechecks: mpsc::Receiver<PolicyDomain>,
 }
 
 /// What others may do with enforcement while it runs.
@@ -93,8 +97,9 @@ impl Enforcement {
         let source = Asking::new(resolver.clone(), tokio::runtime::Handle::current());
         let counts = Counts::register(registry);
         let desk = Desk::new(source, SystemClock, choices, enforce.overrides.clone(), counts);
-        gauges::register(registry, &desk, &resolver, &alerts);
-        Ok(Self { resolver, driver, alerts, news, desk })
+        gauges::register(registry, &desk, &resolver);
+        let (held_back, rechecks) = mpsc::channel(recheck::WAITING);
+        Ok(Self { resolver, driver, alerts, news, desk, held_back, rechecks })
     }
 
     /// What others may do with it.
@@ -103,9 +108,25 @@ impl Enforcement {
         Handle { desk, resolver, alerts }
     }
 
+    /// What there is to tell of it.
+    pub(super) fn alerts(&self) -> Arc<Board> {
+        Arc::clone(&self.alerts)
+    }
+
     /// What reports need to know of the policies of others.
     pub(super) fn policies(&self) -> Arc<dyn PolicyHosts> {
         Arc::new(standing::Standings(self.resolver.clone()))
+    }
+
+    /// Hears of domains whose mail was held back because of TLS: a newer policy is looked for.
+    pub(super) fn held_back(&self) -> OnHeldBack {
+        let held_back = self.held_back.clone();
+        Arc::new(move |domain| {
+            if let Ok(domain) = PolicyDomain::parse(domain) {
+                // Where there is no room, the next attempt of the same mail says it again.
+                let _ = held_back.try_send(domain);
+            }
+        })
     }
 
     /// Starts answering.
@@ -115,14 +136,18 @@ impl Enforcement {
         bound: Vec<Bound>,
         shutdown: &watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
-        let Self { resolver, driver, news, desk, .. } = self;
+        let Self { resolver, driver, news, desk, rechecks, .. } = self;
         let policies = resolver.remembered().policies;
         tracing::info!(policies, overrides = desk.overrides(), "enforcing; policies are held from before");
         parts.spawn(named(
             "policy changes",
             follow_changes(desk.clone(), resolver.listen_to_changes(), shutdown.clone()),
         ));
-        parts.spawn(named("alerts", follow_alerts(news, shutdown.clone())));
+        parts.spawn(named(
+            "looks for newer policies",
+            recheck::run(resolver.clone(), rechecks, shutdown.clone()),
+        ));
+        parts.spawn(named("alerts", alerts::follow(news, shutdown.clone())));
         // Look-ups go on until the last question under way is answered.
         let (last, answered) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Handle::current();
@@ -182,28 +207,6 @@ async fn follow_changes<S, C>(
             desk.map().clear();
         } else {
             desk.map().drop_domains(&domains);
-        }
-    }
-}
-
-/// Tells the log what the owner must know, once when it begins and once when it is over.
-async fn follow_alerts(mut news: Feed<News>, mut shutdown: watch::Receiver<bool>) {
-    loop {
-        let heard = tokio::select! {
-            () = control::told_to_stop(&mut shutdown) => return,
-            heard = news.next() => heard,
-        };
-        match heard {
-            Some(Heard::News(News::Raised(alert))) => {
-                let (rule, subject) = (alert.rule.as_wire(), alert.subject.as_str());
-                tracing::error!(alert = rule, subject, "{}", alert.text);
-            }
-            Some(Heard::News(News::Resolved { alert, text, .. })) => {
-                let (rule, subject) = (alert.rule.as_wire(), alert.subject.as_str());
-                tracing::info!(alert = rule, subject, "over: {text}");
-            }
-            Some(Heard::Missed) => tracing::error!("more alerts at once than the log could follow"),
-            None => return control::told_to_stop(&mut shutdown).await,
         }
     }
 }

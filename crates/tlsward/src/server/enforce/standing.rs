@@ -57,7 +57,7 @@ mod tests {
             failures,
         });
         let last_failure = Some(LastFailure { failure: FetchFailure::TimedOut, at: 1_000, is_reportable });
-        DomainStatus { domain: PolicyDomain::parse("a.test").unwrap(), policy, last_failure }
+        DomainStatus { domain: PolicyDomain::parse("a.test").unwrap(), policy, dane: None, last_failure }
     }
 
     #[test]

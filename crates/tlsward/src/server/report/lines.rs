@@ -187,6 +187,10 @@ impl TakeSessions for Desk {
                 Ok(0) => return Taken::Kept(0),
                 Ok(_) => {}
             }
+            // It would be counted when the disk takes it after all, and once more when it is sent again.
+            if self.inlet.stats().is_failing() {
+                return Taken::Later;
+            }
             let count = u64::try_from(each_line(&lines).count()).unwrap_or(u64::MAX);
             let Some(number) = self.inlet.offer(RecordKind::Line, &lines) else { return Taken::Later };
             let mut appended = self.appended.clone();

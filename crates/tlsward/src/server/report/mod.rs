@@ -27,15 +27,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use tlsward_engine::facts::UnixTime;
-use tlsward_engine::ports::Outbox as _;
+use tlsward_engine::ports::{Outbox as _, Timer};
 use tlsward_engine::report::Settings as Counted;
 use tlsward_engine::report::judge::{Certificates, NoPolicies, PolicyHosts};
 use tlsward_mail::bounce::Bounces;
 use tlsward_mail::dkim::DkimSigner;
 use tlsward_mta::journal::{FromFile, Journal, Options};
-use tlsward_mta::postfix_log::Feed;
+use tlsward_mta::postfix_log::{Feed, FeedStats, JournalFeed, OnHeldBack, SystemdJournal};
 use tlsward_mta::session::{
-    Appended, DEFAULT_QUEUE_PATH, Intake, IntakeOptions, Receiver, SessionSocket, queue_advice,
+    Appended, DEFAULT_QUEUE_PATH, Inlet, Intake, IntakeOptions, Receiver, SessionSocket, queue_advice,
 };
 use tlsward_net::limits::SmtpLimits;
 use tlsward_net::relay::{RelayConfig, SmtpRelay};
@@ -46,7 +46,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::interval;
 
 use super::{Parts, named, shown};
-use crate::config::{Report, Settings};
+use crate::config::{PostfixLog, Report, Settings};
 use crate::control::told_to_stop;
 use crate::edge::{self, SystemClock};
 use crate::world::Open;
@@ -74,8 +74,16 @@ pub(super) struct Room {
     world: Arc<Open>,
     store: Arc<SqliteStore>,
     token: Option<String>,
-    /// Where it is kept how far Postfix's log was read.
-    log_place: PathBuf,
+    /// Hears of mail that Postfix held back.
+    on_held_back: Option<OnHeldBack>,
+    /// The folder in which it is kept how far Postfix's log was read.
+    folder: PathBuf,
+}
+
+/// Who reads Postfix's log.
+enum LogReader {
+    File(Feed<SystemClock>),
+    Journal(JournalFeed<SystemClock>),
 }
 
 impl Room {
@@ -175,7 +183,8 @@ impl Room {
             world: Arc::clone(world),
             store: Arc::clone(store),
             token,
-            log_place: folder.join("postfix-log.place"),
+            on_held_back: None,
+            folder,
         })
     }
 
@@ -218,6 +227,11 @@ impl Room {
         }
     }
 
+    /// Tells of domains whose mail Postfix held back because of TLS, as far as its log says so.
+    pub(super) fn tell_held_back(&mut self, on_held_back: OnHeldBack) {
+        self.on_held_back = Some(on_held_back);
+    }
+
     /// Starts everything.
     pub(super) fn start(
         self,
@@ -238,7 +252,8 @@ impl Room {
             counted,
             world,
             store,
-            log_place,
+            on_held_back,
+            folder,
             ..
         } = self;
         let figures = Arc::clone(&counting.figures);
@@ -247,12 +262,13 @@ impl Room {
             .map(|socket| Receiver::start(socket, inlet.clone()))
             .transpose()
             .context("cannot start the thread that takes sessions")?;
-        let feed = config.postfix_log.as_ref().map(|path| Feed::new(path, &log_place, inlet.clone()));
+        let log =
+            config.postfix_log.as_ref().map(|log| LogReader::new(log, &folder, inlet.clone(), on_held_back));
         let shown = Shown {
             figures: Arc::clone(&figures),
             inlet: inlet.clone(),
             receiver: receiver.as_ref().map(Receiver::stats),
-            log: feed.as_ref().map(Feed::stats),
+            log: log.as_ref().map(LogReader::stats),
             journal: counting.retire.clone(),
         };
         shown.register(registry);
@@ -264,9 +280,8 @@ impl Room {
                 lines::follow(path.clone(), place, into.clone(), shutdown.clone()),
             ));
         }
-        if let Some(feed) = feed {
-            let reading = feed.run(world.net.clone(), LOOK, shutdown.clone());
-            parts.spawn(named("reader of the mail log", reading));
+        if let Some(log) = log {
+            parts.spawn(named("reader of the mail log", log.run(world.net.clone(), shutdown.clone())));
         }
         let submitters = config.submitters().into_iter().map(str::to_owned).collect();
         let sending =
@@ -304,6 +319,41 @@ impl Room {
                 ),
                 Some(_) => {}
             }
+        }
+    }
+}
+
+impl LogReader {
+    fn new(
+        log: &PostfixLog,
+        folder: &Path,
+        inlet: Inlet<SystemClock>,
+        on_held_back: Option<OnHeldBack>,
+    ) -> Self {
+        match log {
+            PostfixLog::File(path) => {
+                let feed = Feed::new(path, &folder.join("postfix-log.place"), inlet);
+                Self::File(feed.on_held_back(on_held_back))
+            }
+            PostfixLog::Journal(directory) => {
+                let journal = SystemdJournal { directory: directory.clone() };
+                let feed = JournalFeed::new(journal, &folder.join("systemd-journal.place"), inlet);
+                Self::Journal(feed.on_held_back(on_held_back))
+            }
+        }
+    }
+
+    fn stats(&self) -> Arc<FeedStats> {
+        match self {
+            Self::File(feed) => feed.stats(),
+            Self::Journal(feed) => feed.stats(),
+        }
+    }
+
+    async fn run(self, timer: impl Timer, shutdown: watch::Receiver<bool>) {
+        match self {
+            Self::File(feed) => feed.run(timer, LOOK, shutdown).await,
+            Self::Journal(feed) => feed.run(timer, shutdown).await,
         }
     }
 }

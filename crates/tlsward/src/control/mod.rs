@@ -2,8 +2,11 @@
 //!
 //! One request a connection. `MAIL <bytes>\n` and that many bytes hand over a mail; the answer is `OK\n` once it is
 //! synced, or `LATER <reason>\n`. `POLICY refresh <domain>\n` and `POLICY forget <domain>\n` are answered with `FINE`,
-//! `NONE` or `UNTOLD` and a sentence. Only the server's own user can reach the socket. What can fail: no server, a store
+//! `NONE` or `UNTOLD` and a sentence. `DOMAIN <bytes>\n` and that many bytes are a request of [`domains`]; its answer is
+//! JSON. Only the server's own user can reach the socket. What can fail: no server, a store
 //! that cannot take it; the caller then leaves the mail in the spool folder.
+
+pub(crate) mod domains;
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream as BlockingStream;
@@ -28,6 +31,8 @@ use tokio::time::timeout;
 const LINE_BYTES: u64 = 512;
 /// Connections at once.
 const AT_ONCE: usize = 64;
+/// For a request's first line: whoever sends none holds up neither others nor a stop.
+const LINE_PATIENCE: Duration = Duration::from_secs(5);
 /// For one whole request.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For one whose answer has to be fetched from a policy host, which may take a minute after DNS has answered.
@@ -44,6 +49,8 @@ pub(crate) struct Desk<S, C> {
     pub(crate) inlet: Inlet,
     /// If this server enforces.
     pub(crate) policies: Option<Arc<dyn Policies>>,
+    /// If this server publishes.
+    pub(crate) domains: Option<Arc<dyn domains::Domains>>,
 }
 
 /// What is done about the policy of one domain at the owner's word.
@@ -131,7 +138,9 @@ pub(crate) async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
 async fn answer<S: Intake, C: Clock>(stream: UnixStream, desk: &Desk<S, C>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    (&mut stream).take(LINE_BYTES).read_line(&mut line).await?;
+    let mut limited = (&mut stream).take(LINE_BYTES);
+    let read = timeout(LINE_PATIENCE, limited.read_line(&mut line)).await;
+    read.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?;
     let reply = match line.strip_suffix('\n').and_then(|line| line.split_once(' ')) {
         Some(("MAIL", length)) => match length.parse::<usize>() {
             Ok(length) if length <= MAX_INPUT_BYTES => {
@@ -139,6 +148,12 @@ async fn answer<S: Intake, C: Clock>(stream: UnixStream, desk: &Desk<S, C>) -> i
                 taken.unwrap_or(Err(io::ErrorKind::TimedOut.into()))?
             }
             _ => "LATER the mail is too large\n".to_owned(),
+        },
+        Some(("DOMAIN", length)) => match length.parse::<usize>() {
+            Ok(length) if length <= domains::REQUEST_BYTES => {
+                about_domains(&mut stream, length, desk).await?
+            }
+            _ => "LATER the request is too large\n".to_owned(),
         },
         Some(("POLICY", rest)) => about_policy(rest, desk).await,
         _ => "LATER unknown request\n".to_owned(),
@@ -171,6 +186,29 @@ async fn take_mail<S: Intake, C: Clock>(
         }
         Err(error) => format!("LATER {}\n", error.to_string().replace('\n', " ")),
     })
+}
+
+async fn about_domains<S, C>(
+    stream: &mut BufReader<UnixStream>,
+    length: usize,
+    desk: &Desk<S, C>,
+) -> io::Result<String> {
+    let Some(_share) = desk.budget.take(length) else {
+        return Ok("LATER too much in transfer\n".to_owned());
+    };
+    let mut bytes = vec![0; length];
+    timeout(PATIENCE, stream.read_exact(&mut bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let Ok(request) = serde_json::from_slice(&bytes) else {
+        return Ok("LATER unknown request\n".to_owned());
+    };
+    let reply = match &desk.domains {
+        Some(domains) => domains.carry_out(request).await,
+        None => domains::Reply::of(
+            domains::Outcome::Untold,
+            "the server does not publish: its configuration has no table [publish]",
+        ),
+    };
+    Ok(serde_json::to_string(&reply)?)
 }
 
 async fn about_policy<S, C>(asked: &str, desk: &Desk<S, C>) -> String {

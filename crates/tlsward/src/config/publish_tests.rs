@@ -101,3 +101,18 @@ fn what_could_not_work_is_refused_with_its_place() {
         assert!(complaint.contains(part), "{text}\n{complaint}");
     }
 }
+
+#[test]
+fn the_configurations_of_the_documentation_are_valid() {
+    let pages = [
+        include_str!("../../../../docs/publish.md"),
+        include_str!("../../../../docs/hosted-mail.md"),
+        include_str!("../../../../docs/dns.md"),
+    ];
+    let blocks = pages.iter().flat_map(|page| page.split("```toml\n").skip(1));
+    let blocks: Vec<&str> = blocks.map(|block| block.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 6);
+    for block in blocks {
+        assert_eq!(loaded(block).map(drop), Ok(()), "{block}");
+    }
+}

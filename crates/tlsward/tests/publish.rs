@@ -158,6 +158,11 @@ async fn an_owner_goes_from_nothing_to_enforce_with_records_by_hand_and_back_onl
     assert_eq!(added.code, Some(0), "{}", added.err);
     assert!(added.out.contains("_smtp._tls.alpha.test"), "{}", added.out);
     assert_eq!(lab.do_all().await, ["_smtp._tls.alpha.test"]);
+    assert_eq!(
+        server.metric("tlsward_alerts{rule=\"record-drift\"}"),
+        0,
+        "what was not there yet is no drift"
+    );
     assert_eq!(lab.run(&["policy", DOMAIN]).code, Some(1), "no policy is published yet");
 
     // Testing: the host, then what it serves, and its id last.

@@ -46,6 +46,8 @@ struct State {
     #[serde(default)]
     has_reporting: bool,
     #[serde(default)]
+    was_reporting: bool,
+    #[serde(default)]
     seen: Seen,
     #[serde(default)]
     trouble: Trouble,
@@ -124,6 +126,7 @@ impl Publication {
             live: self.live,
             is_unwritten: self.is_unwritten,
             has_reporting: self.has_reporting,
+            was_reporting: self.was_reporting,
             seen: self.seen.clone(),
             trouble: self.trouble.clone(),
         };
@@ -185,6 +188,7 @@ impl Publication {
             live: state.live,
             is_unwritten: state.is_unwritten,
             has_reporting: state.has_reporting,
+            was_reporting: state.was_reporting,
             seen: state.seen,
             trouble: state.trouble,
             due_at: row.due_at,

@@ -61,6 +61,8 @@ pub struct Publication {
     pub is_unwritten: bool,
     /// Whether a TLSRPT record was written here, so that it is ours to remove.
     pub has_reporting: bool,
+    /// Whether the TLSRPT record was seen live everywhere, once.
+    pub was_reporting: bool,
     /// What was seen when it was looked last.
     pub seen: Seen,
     /// What stands in the way, since the last progress.
@@ -331,6 +333,7 @@ impl Publication {
             live: None,
             is_unwritten: true,
             has_reporting: false,
+            was_reporting: false,
             seen: Seen::default(),
             trouble: Trouble::default(),
             due_at: now,

@@ -313,7 +313,17 @@ impl Steps {
     fn watch_reporting(&mut self) {
         let DesiredText::Is(_) = self.state.desired().reporting else { return };
         match &self.state.seen.reporting {
-            RecordSeen::NotLooked | RecordSeen::Live { .. } | RecordSeen::Unknown(_) => {}
+            RecordSeen::NotLooked | RecordSeen::Unknown(_) => {}
+            RecordSeen::Live { .. } => {
+                self.state.was_reporting = true;
+                // With an id, the other record has its say as well.
+                if self.state.id.is_none() {
+                    let over = "The record is as it is to be.";
+                    self.actions.push(Action::Resolve(Rule::RecordDrift, over));
+                }
+            }
+            // Not there yet: the plan says what is to be done.
+            RecordSeen::Absent if !self.state.was_reporting && self.state.served.is_none() => {}
             seen => {
                 let text = format!("the _smtp._tls record is not as it is to be: {}", said(seen));
                 self.actions.push(Action::Raise(Rule::RecordDrift, text));

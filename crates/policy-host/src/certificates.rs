@@ -81,6 +81,11 @@ impl<S: CertificateSource> Certificates<S> {
         self.lock().remove(name);
     }
 
+    /// Every name is loaded anew when it is asked for next.
+    pub(crate) fn forget_all(&self) {
+        *self.lock() = Kept::default();
+    }
+
     async fn load(&self, name: &str) -> Outcome {
         let absent = || Outcome::Absent { until: Instant::now() + self.limits.absent };
         let identity = match timeout(self.limits.load, self.source.load(name)).await {
@@ -255,6 +260,23 @@ mod tests {
         assert_eq!(shelf.loads.load(SeqCst), 4);
         let kept = certificates.lock();
         assert_eq!((kept.slots.len(), kept.order.len()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_is_loaded_anew_and_all_of_it_too() {
+        let shelf = shelf(1000, false);
+        let certificates = certificates(&shelf, 8);
+        let ask = async |names: &[&str]| {
+            for name in names {
+                assert!(certificates.get(name).await.is_some());
+            }
+            shelf.loads.load(SeqCst)
+        };
+        assert_eq!(ask(&["a", "b"]).await, 2);
+        certificates.forget("a");
+        assert_eq!(ask(&["a", "b"]).await, 3);
+        certificates.forget_all();
+        assert_eq!(ask(&["a", "b"]).await, 5);
     }
 
     #[tokio::test(start_paused = true)]

@@ -86,6 +86,11 @@ impl<S: CertificateSource> PolicyHost<S> {
         self.certificates.forget(&name.to_ascii_lowercase());
     }
 
+    /// Any certificate may be another now: one of the owner's may be for names that are not in it by themselves.
+    pub fn forget_all(&self) {
+        self.certificates.forget_all();
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -139,12 +139,9 @@ pub(super) struct Handle {
 impl Handle {
     /// Reads the owner's certificates again.
     pub(super) fn reload(&self, publish: &Publish) {
-        let before = self.own.names();
         match self.own.reload(&publish.certificates) {
             Ok(()) => {
-                for name in before.into_iter().chain(self.own.names()) {
-                    self.host.forget(&name);
-                }
+                self.host.forget_all();
                 if !publish.certificates.is_empty() {
                     tracing::info!(table = "publish.certificates", "certificates read again");
                 }

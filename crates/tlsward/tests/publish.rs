@@ -245,3 +245,21 @@ async fn a_domain_that_publishes_is_not_added_but_taken_over_and_a_group_leads_i
     assert!(policy.contains("mx2.alpha.test"), "{policy}");
     server.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_many_domains_is_handed_over_in_parts_and_each_is_answered_for() {
+    let lab = Lab::start().await;
+    let server = Server::start(&lab.config());
+    let names: String = (0..600).map(|number| format!("d{number}.test # no. {number}\n")).collect();
+    let file = lab.folder.path().join("domains.txt");
+    fs::write(&file, format!("# ours\n\n{names}")).unwrap();
+    let file = file.to_str().unwrap();
+    let added = lab.run(&["domain", "add", "--file", file, "--mx", "mx.alpha.test"]);
+    assert_eq!(added.code, Some(0), "{}", added.err);
+    assert_eq!(added.out.matches("it is managed now").count(), 600);
+    assert_eq!(lab.run(&["domain", "list", "--json"]).out.lines().count(), 600);
+    let again = lab.run(&["domain", "add", "--file", file, "--mx", "mx.alpha.test"]);
+    assert_eq!(again.code, Some(1), "twice is told, and changes nothing: {}", again.out);
+    assert_eq!(lab.run(&["domain", "list", "--json"]).out.lines().count(), 600);
+    server.stop();
+}

@@ -11,6 +11,8 @@ use crate::present::visible::{shown, visible};
 
 /// A list of domains at most.
 const LIST_BYTES: u64 = 16 << 20;
+/// Domains that are handed over at once: the server looks each one up, and has two minutes for a request.
+const AT_ONCE: usize = 500;
 
 /// Does what was asked.
 pub(super) fn run(what: &Domain, config: Option<&Path>) -> Exit {
@@ -22,17 +24,7 @@ pub(super) fn run(what: &Domain, config: Option<&Path>) -> Exit {
         }
     };
     let (request, json) = match what {
-        Domain::Add(add) => match domains_of(add) {
-            Ok(domains) => {
-                let stage = match add.stage {
-                    FirstStage::Reporting => "reporting",
-                    FirstStage::Testing => "testing",
-                };
-                let terms = add.group.is_none().then(|| terms(&add.what, stage));
-                (Request::Add { domains, terms, group: add.group.clone() }, add.json)
-            }
-            Err(exit) => return exit,
-        },
+        Domain::Add(add) => return added(add, &settings),
         Domain::Adopt(adopt) => {
             let (domain, rua) = (adopt.domain.clone(), adopt.rua.clone());
             (Request::Adopt { domain, rua, yes: adopt.yes }, adopt.json)
@@ -73,6 +65,31 @@ pub(super) fn run(what: &Domain, config: Option<&Path>) -> Exit {
         Ok(reply) => said(&reply, json),
         Err(exit) => exit,
     }
+}
+
+/// Hands domains over, so many at once; the worst of what came of them is what is exited with.
+fn added(add: &Add, settings: &Settings) -> Exit {
+    let domains = match domains_of(add) {
+        Ok(domains) => domains,
+        Err(exit) => return exit,
+    };
+    let stage = match add.stage {
+        FirstStage::Reporting => "reporting",
+        FirstStage::Testing => "testing",
+    };
+    let terms = add.group.is_none().then(|| terms(&add.what, stage));
+    let mut worst = Exit::Fine;
+    for domains in domains.chunks(AT_ONCE) {
+        let request =
+            Request::Add { domains: domains.to_vec(), terms: terms.clone(), group: add.group.clone() };
+        match asked(settings, &request).map(|reply| said(&reply, add.json)) {
+            Ok(Exit::Fine) => {}
+            Ok(other) => worst = other,
+            // What was handed over before stays.
+            Err(exit) => return exit,
+        }
+    }
+    worst
 }
 
 /// Writes what is published as files.
